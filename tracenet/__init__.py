@@ -1,0 +1,39 @@
+"""tracenet runs hand-written NumPy networks as they stand and draws what they did.
+
+    from tracenet import tracer
+
+    trace = tracer.trace(forward, X, parameters)
+    trace.backward()
+    trace.render("network.svg")
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from . import numpy as numpy
+    from . import tracer as tracer
+    from .trace import Trace as Trace
+    from .recording.load import load as load
+
+from .version import VERSION as __version__
+
+__all__ = ["Trace", "__version__", "load", "numpy", "tracer"]
+
+
+def __getattr__(name: str) -> object:
+    # What is not asked for is not imported: `tracenet --version` needs no NumPy.
+    from importlib import import_module
+
+    if name in ("numpy", "tracer"):
+        return import_module(f".{name}", __name__)
+    if name == "load":
+        return import_module(".recording.load", __name__).load
+    if name == "Trace":
+        return import_module(".trace", __name__).Trace
+    raise AttributeError(f"module 'tracenet' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

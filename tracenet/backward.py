@@ -1,0 +1,192 @@
+"""The backward pass: the mirror of each operation, replayed in reverse topological order.
+
+The tape is in topological order, so reverse topological order is the tape read backwards. Each
+operation whose output has a gradient gives one to each of its operands that lead to something
+whose gradient is wanted. Where a value was used more than once the gradients meet in a sum. All of
+it is recorded: what is replayed becomes part of the trace. A block with a hand-written backward is
+replayed by calling that, with the cache that the forward block returned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .errors import GradientError, NoRuleError
+from .ops import Rule, unbroadcast
+from .recording import handwritten
+from .recording.memory import LATER
+from .recording.tape import Tape
+
+MIRROR, SUM, CODE = "mirror", "sum", "code"
+
+
+@dataclass(slots=True)
+class Replay:
+    """What a backward pass did, in the order in which it did it.
+
+    events: `("mirror", op, gradient of its output, ((operand, gradient), …))`, where two uses of
+        a value met `("sum", value, (gradient, gradient), gradient)`, and where hand-written code
+        ran `("code", visit, first op, last op + 1)`.
+    gradients: the last gradient of each value.
+    seeds: the gradients that it began with. wanted: the values whose gradients were asked for.
+    """
+
+    events: list[tuple[Any, ...]]
+    gradients: dict[int, int]
+    seeds: dict[int, int]
+    wanted: set[int]
+
+
+def replay(tape: Tape, data: Any, seeds: Mapping[int, Any], wanted: Iterable[int]) -> Replay:
+    """Replays the tape backwards from `seeds`, the gradients of some values by their numbers.
+
+    data: the function that gives the data of a value. wanted: the values to go back to.
+    """
+    values = tape.values
+    wanted = set(wanted)
+    stop = len(tape.ops)
+    gradients: dict[int, int] = {}
+    for id, seed in seeds.items():
+        values.append(seed)
+        gradients[id] = len(values) - 1
+    result = Replay([], gradients, dict(gradients), wanted)
+    leads = _leading_to(tape, wanted, len(values), stop)
+    visits = {visit.stop - 1: visit for visit in _usable(tape, stop)}
+    k = stop
+    while k > 0:
+        k -= 1
+        visit = visits.get(k) if visits else None
+        if visit is not None and _reached(visit, gradients):
+            _by_hand(tape, data, result, visit, leads)
+            k = visit.start
+            continue
+        gradient = gradients.get(tape.ops[k][1])
+        if gradient is not None:
+            _mirror(tape, data, result, k, gradient, leads)
+    return result
+
+
+def _by_hand(tape: Tape, data: Any, result: Replay, visit: Any, leads: bytearray) -> None:
+    """Replays a block by its hand-written backward."""
+    played = handwritten.replay(tape, data, visit, result.gradients)
+    result.events.append((CODE, visit, played.start, played.stop))
+    for id, gradient in played.gradients:
+        if leads[id]:
+            _add(tape, result, id, gradient)
+
+
+def _leading_to(tape: Tape, wanted: set[int], count: int, stop: int) -> bytearray:
+    """For each value, whether it was computed from a value whose gradient is wanted."""
+    leads = bytearray(count)
+    for id in wanted:
+        leads[id] = 1
+    ops = tape.ops
+    for k in range(stop):
+        op = ops[k]
+        for i in op[2]:
+            if leads[i]:
+                if op[0].differentiable:
+                    leads[op[1]] = 1
+                break
+    return leads
+
+
+def _usable(tape: Tape, stop: int) -> list[Any]:
+    """The visits whose hand-written backward can be used: of nested ones, the outermost."""
+    found: list[Any] = []
+    for visit in sorted(tape.visits, key=lambda v: (v.start, -v.stop)):
+        if visit.start == visit.stop or visit.stop > stop or not handwritten.suits(visit):
+            continue
+        if not found or visit.start >= found[-1].stop:
+            found.append(visit)
+    return found
+
+
+def _reached(visit: Any, gradients: dict[int, int]) -> bool:
+    return any(array.id in gradients for array in handwritten.outputs(visit))
+
+
+def _mirror(
+    tape: Tape, data: Any, result: Replay, k: int, gradient: int, leads: bytearray
+) -> None:
+    """Replays the mirror of one operation: a gradient for each operand that leads back."""
+    rule, out, ins, settings, _, _ = tape.ops[k]
+    values = tape.values
+    g = values[gradient]
+    backward, count = rule.backward, len(rule.operands)
+    variadic = type(backward) is not tuple
+    if backward is None:
+        raise _no_rule(rule, tape, tape.ops[k])
+    if variadic:
+        count = len(ins)
+    answer = values[out]
+    operands = [values[i] for i in ins[:count]]
+    if tape.rewritten:
+        answer, operands = data(out), [data(i) for i in ins[:count]]
+    made = []
+    for i in range(count):
+        target = ins[i]
+        if not leads[target]:
+            continue
+        if variadic:
+            piece = backward(i, g, answer, *operands, **settings)
+        elif backward[i] is None:
+            continue
+        elif settings:
+            piece = backward[i](g, answer, *operands, **settings)
+        else:
+            piece = backward[i](g, answer, *operands)
+        x = operands[i]
+        if type(piece) is not np.ndarray or type(x) is not np.ndarray or piece.shape != x.shape \
+                or piece.dtype is not x.dtype:  # fmt: skip
+            piece = _fitted(piece, x)
+        id = len(values)
+        values.append(piece)
+        made.append((i, id))
+        if target in result.gradients:
+            continue
+        result.gradients[target] = id
+    result.events.append((MIRROR, k, gradient, made))
+    for i, id in made:
+        if result.gradients[ins[i]] != id:
+            _add(tape, result, ins[i], id)
+
+
+def _fitted(piece: Any, x: Any) -> Any:
+    """A gradient in the shape and dtype of what it is the gradient of."""
+    if type(x) is np.ndarray:
+        if type(piece) is not np.ndarray or piece.shape != x.shape:
+            piece = unbroadcast(np.asarray(piece), x.shape)
+            if piece.shape != x.shape:
+                piece = np.broadcast_to(piece, x.shape)
+        return piece if piece.dtype is x.dtype else piece.astype(x.dtype)
+    if type(piece) is np.ndarray:
+        piece = unbroadcast(piece, ())
+        return piece[()] if isinstance(piece, np.ndarray) else piece
+    return piece
+
+
+def _add(tape: Tape, result: Replay, id: int, gradient: int) -> None:
+    before = result.gradients.get(id)
+    if before is None:
+        result.gradients[id] = gradient
+        return
+    values = tape.values
+    values.append(values[before] + values[gradient])
+    result.gradients[id] = len(values) - 1
+    result.events.append((SUM, id, (before, gradient), len(values) - 1))
+
+
+def _no_rule(rule: Rule, tape: Tape, op: Any) -> GradientError:
+    from .recording.source import place
+
+    file, line = place(tape, op[4], op[5])
+    return NoRuleError(
+        f"{rule.name} has no backward rule, and a gradient needs it ({file}, line {line}): write "
+        "that step with operations that have one, or give its block a hand-written backward with "
+        "@block.backward"
+    )

@@ -1,0 +1,244 @@
+"""From the tape to records: values, ops and blocks, in the order in which everything ran.
+
+Done once, when somebody asks. `regions` says what the blocks are, `naming` what the values are
+called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from .backward import CODE, MIRROR, Replay
+from .notation import split_gradient
+from .ops import Rule
+from .records import BACKWARD, FORWARD, UPDATE, Block, Op, Value
+from .recording import source
+from .recording.naming import Names
+from .recording.regions import blocks_of, pair, up_to
+from .recording.tape import Tape
+
+
+@dataclass(slots=True)
+class Tables:
+    """The records of a trace."""
+
+    values: dict[int, Value] = field(default_factory=dict)
+    ops: list[Op] = field(default_factory=list)
+    blocks: list[Block] = field(default_factory=list)
+    keys: dict[str, int] = field(default_factory=dict)
+    by_hand: dict[int, int] = field(default_factory=dict)  # value -> its hand-written gradient
+
+
+def tables(
+    tape: Tape,
+    title: str,
+    recorded: int,
+    replays: Iterable[Replay],
+    updates: Iterable[tuple[int, int, int, int, int]],
+    outputs: Iterable[tuple[str, int]],
+) -> Tables:
+    """Builds the records. recorded: how many operations the user's own run made."""
+    builder = _Builder(tape, title)
+    for k in range(recorded):
+        builder.done(k)
+    for one in replays:
+        builder.replayed(one)
+    for update in updates:
+        builder.updated(*update)
+    pair(builder.tables.blocks, builder.tables.ops)
+    builder.name({id: name for name, id in outputs})
+    return builder.tables
+
+
+class _Builder:
+    def __init__(self, tape: Tape, title: str) -> None:
+        self.tape = tape
+        self.tables = Tables()
+        self.block_of = blocks_of(tape, title, self.tables.blocks)
+        self.made: dict[int, int] = {}  # value -> the op that made it
+        self.of: dict[int, int] = {}  # gradient -> the value it is the gradient of
+        self.op_of: dict[int, int] = {}  # place on the tape -> op
+        self.mirrors: dict[int, int] = {}  # forward block -> its derived backward block
+
+    # ------------------------------------------------------------------ ops
+
+    def done(self, k: int) -> None:
+        """An operation of the user's own code."""
+        rule, out, ins, settings, call, lasti = self.tape.ops[k]
+        found = source.where(self.tape, call, lasti)
+        self.op_of[k] = len(self.tables.ops)
+        block = self.block_of[call]
+        phase = self.tables.blocks[block].phase
+        saved = _saved(rule, ins, out)
+        self._op(rule.name, ins, (out,), settings, saved, block, phase, None, found)
+
+    def _op(
+        self,
+        rule: str,
+        ins: Iterable[int],
+        outs: tuple[int, ...],
+        settings: dict[str, Any],
+        saved: tuple[int, ...],
+        block: int,
+        phase: str,
+        of: int | None,
+        found: source.Place,
+        wants: tuple[int, ...] = (),
+    ) -> None:
+        id = len(self.tables.ops)
+        for out in outs:
+            self.made[out] = id
+        self.tables.ops.append(
+            Op(
+                id, rule, tuple(ins), outs, settings, saved, block, phase, of,
+                found.file, found.line, found.text, wants,
+            )
+        )  # fmt: skip
+
+    def replayed(self, one: Replay) -> None:
+        """What a backward pass did."""
+        for value, gradient in one.seeds.items():
+            self.of[gradient] = value
+        for event in one.events:
+            if event[0] == MIRROR:
+                self._mirrored(*event[1:])
+            elif event[0] == CODE:
+                self._by_hand(*event[1:])
+            else:
+                self._met(*event[1:])
+        for value, gradient in one.gradients.items():
+            self.of.setdefault(gradient, value)
+
+    def _mirrored(self, k: int, gradient: int, made: tuple[tuple[int, int], ...]) -> None:
+        rule, out, ins, settings, call, lasti = self.tape.ops[k]
+        operands = tuple(i for i, _ in made)
+        saved = tuple(
+            dict.fromkeys(v for i in operands for v in _reads(rule, i, ins, out))
+        )
+        for i, id in made:
+            self.of[id] = ins[i]
+        self._op(
+            rule.name,
+            (gradient, *saved),
+            tuple(id for _, id in made),
+            settings,
+            (),
+            self._mirror_of(self.block_of[call]),
+            BACKWARD,
+            self.op_of[k],
+            source.where(self.tape, call, lasti),
+            operands,
+        )
+
+    def _met(self, value: int, pair: tuple[int, int], gradient: int) -> None:
+        self.of[gradient] = value
+        maker = self.made.get(value)
+        blocks = self.tables.blocks
+        block = self.tables.ops[maker].block if maker is not None else 0
+        found = source.Place("", 0)
+        if blocks[block].phase == FORWARD:
+            block = self._mirror_of(block)
+        self._op("add", pair, (gradient,), {}, (), block, BACKWARD, None, found)
+
+    def _by_hand(self, visit: Any, start: int, stop: int) -> None:
+        forward = self.block_of[visit.call]
+        blocks = self.tables.blocks
+        for k in range(start, stop):
+            block = self.block_of[self.tape.ops[k][4]]
+            for inner in up_to(blocks, block, 0):
+                self._turn(inner, forward)
+            self.done(k)
+
+    def _turn(self, block: int, forward: int) -> None:
+        """Marks a block that ran inside a hand-written backward as one of the backward pass."""
+        blocks = self.tables.blocks
+        if blocks[block].phase == BACKWARD:
+            return
+        own = blocks[block].parent == 0
+        mirror = replace(
+            blocks[block],
+            phase=BACKWARD,
+            of=forward if own else None,
+            name=f"{blocks[forward].name} backward" if own else blocks[block].name,
+            parent=self._mirror_of(blocks[forward].parent or 0) if own else blocks[block].parent,
+            ordinal=blocks[forward].ordinal if own else blocks[block].ordinal,
+            handwritten=True,
+        )
+        blocks[block] = mirror
+        if own:
+            self.mirrors[forward] = block
+
+    def _mirror_of(self, forward: int) -> int:
+        """The derived backward block of a forward block, made when it is first needed."""
+        if forward in self.mirrors:
+            return self.mirrors[forward]
+        blocks = self.tables.blocks
+        block = blocks[forward]
+        parent = None if block.parent is None else self._mirror_of(block.parent)
+        id = len(blocks)
+        self.mirrors[forward] = id
+        blocks.append(
+            replace(
+                block, id=id, name=f"{block.name} backward", parent=parent, phase=BACKWARD,
+                of=forward,
+            )
+        )  # fmt: skip
+        return id
+
+    def updated(self, value: int, gradient: int, rate: int, step: int, new: int) -> None:
+        """One parameter's step of gradient descent, W := W - α dW."""
+        blocks = self.tables.blocks
+        if blocks[-1].phase != UPDATE:
+            blocks.append(Block(len(blocks), "update", "update", 0, UPDATE, 0, None, "", 0))
+        block, found = blocks[-1].id, source.Place("", 0)
+        self._op("multiply", (rate, gradient), (step,), {}, (), block, UPDATE, None, found)
+        self._op("subtract", (value, step), (new,), {}, (), block, UPDATE, None, found)
+
+    # ------------------------------------------------------------------ names
+
+    def name(self, outputs: dict[int, str]) -> None:
+        """Gives every value that an op or a leaf made its name, and a key that is its own."""
+        names = Names(self, outputs)
+        mentioned: dict[int, None] = dict.fromkeys(self.tape.leaves)
+        for op in self.tables.ops:
+            mentioned.update(dict.fromkeys(op.ins))
+            mentioned.update(dict.fromkeys(op.outs))
+        mentioned.update(dict.fromkeys(self.of))
+        for id in sorted(mentioned):
+            self.tables.values[id] = names.value(id)
+        self.tables.keys = names.keys
+        self._gradients_by_hand()
+
+    def _gradients_by_hand(self) -> None:
+        """Gradients that the user's own backward code made, known by their names: dW1 is W1's."""
+        values, keys = self.tables.values, self.tables.keys
+        for id, value in values.items():
+            base, gradient = split_gradient(value.name)
+            of = keys.get(base) if gradient else None
+            phase = self.tables.ops[value.op].phase if value.op is not None else FORWARD
+            if of is None or value.of is not None or phase != BACKWARD:
+                continue
+            if values[of].shape == value.shape:
+                values[id] = replace(value, of=of, role="gradient")
+                self.tables.by_hand[of] = id
+
+
+# ---------------------------------------------------------------------- what a backward reads
+
+
+def _reads(rule: Rule, i: int, ins: tuple[int, ...], out: int) -> list[int]:
+    """The values that the backward of one operand reads besides the gradient."""
+    if rule.variadic:
+        words = rule.saves[0].split() if rule.saves else []
+        return [*(ins if rule.operands[0].lstrip("*") in words else ()), *([out] if "out" in words else ())]
+    words = rule.saves[i].split() if i < len(rule.saves) else []
+    return [out if w == "out" else ins[rule.operands.index(w)] for w in words]
+
+
+def _saved(rule: Rule, ins: tuple[int, ...], out: int) -> tuple[int, ...]:
+    if rule.backward is None:
+        return ()
+    count = 1 if rule.variadic else len(rule.operands)
+    return tuple(dict.fromkeys(v for i in range(count) for v in _reads(rule, i, ins, out)))

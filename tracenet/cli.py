@@ -1,0 +1,308 @@
+"""The command `tracenet`: everything is imported only when a command needs it."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import __version__
+from .errors import TracenetError, UsageError
+
+if TYPE_CHECKING:
+    from .trace import Trace
+
+FORMATS = ("svg", "png", "pdf", "dot", "json")
+
+
+class _Group(click.Group):
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except TracenetError as error:
+            click.echo(f"tracenet: {error}", err=True)
+            context.exit(2)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "--version", message="tracenet %(version)s")
+def main() -> None:
+    """Runs hand-written NumPy networks as they stand and draws what they did."""
+
+
+@main.command()
+@click.argument("target")
+@click.option("-o", "--output", metavar="FILE", help="Where to draw; - is standard output.")
+@click.option("--format", "format_", metavar="FORMAT", help=f"{', '.join(FORMATS)}; by default the suffix's.")
+@click.option("--call", metavar="EXPR", help="Evaluate EXPR in TARGET with everything traced.")
+@click.option("--view", default="blocks", show_default=True, help="blocks: two rows. ops: each operation over its mirror.")
+@click.option("--depth", type=int, metavar="N", help="How far blocks are opened, from 1.")
+@click.option("--values", default="full", show_default=True, help="How much of the arrays: full, summary, shapes, none.")
+@click.option("--digits", type=int, default=4, show_default=True, help="Significant digits of numbers.")
+@click.option("--backward/--forward-only", default=None, help="Replay and draw the backward pass, or leave it out.")
+@click.option("--learning-rate", type=float, metavar="α", help="Add the update W := W - α dW.")
+@click.option("--partial", is_flag=True, help="Draw what was recorded when the code raises.")
+def render(
+    target: str, output: str | None, format_: str | None, call: str | None, view: str,
+    depth: int | None, values: str, digits: int, backward: bool | None,
+    learning_rate: float | None, partial: bool,
+) -> None:  # fmt: skip
+    """Draw the run of TARGET.
+
+    TARGET is a script that uses the tracer, whose traces are drawn; any Python file, with --call;
+    or FILE.py:function, for a function that needs no arguments.
+
+    \b
+    tracenet render examples/mazur.py -o mazur.svg
+    tracenet render net.py --call 'L_model_forward(X, parameters)' -o net.png
+    """
+    _check_options(view, values, digits, depth)
+    where, suffix = _destination(target, output, format_)
+    with _progress() as say:
+        say("running " + target)
+        traces, error = _traces(target, call)
+        if error is not None and not (partial and traces):
+            _print_error(error)
+            raise SystemExit(1)
+        options: dict[str, Any] = {"depth": depth, "values": values, "digits": digits}
+        if backward is False:
+            options["backward"] = False
+        for number, trace in enumerate(traces):
+            path = _numbered(where, number, len(traces))
+            if backward is not False and error is None:
+                _with_backward(trace, backward, learning_rate, call is not None or ":" in target)
+            say(f"drawing {path or 'the diagram'}")
+            _write(trace, view, options, path, suffix)
+    if error is not None:
+        _print_error(error)
+        raise SystemExit(1)
+
+
+def _check_options(view: str, values: str, digits: int, depth: int | None) -> None:
+    from .errors import unknown
+
+    if view not in ("blocks", "ops"):
+        raise unknown("view", view, ("blocks", "ops"))
+    if values not in ("full", "summary", "shapes", "none"):
+        raise unknown("amount of values", values, ("full", "summary", "shapes", "none"))
+    if not 1 <= digits <= 17:
+        raise UsageError(f"--digits must be from 1 to 17, got {digits}")
+    if depth is not None and depth < 1:
+        raise UsageError(f"--depth must be 1 or more, got {depth}")
+
+
+def _destination(target: str, output: str | None, format_: str | None) -> tuple[str | None, str]:
+    """The file (None for standard output) and the format, checked before anything runs."""
+    from .errors import unknown
+
+    if format_ is not None and format_.lstrip(".") not in FORMATS:
+        raise unknown("format", format_, FORMATS)
+    if output == "-":
+        if format_ is None:
+            raise UsageError("-o - needs --format: " + ", ".join(FORMATS))
+        return None, format_.lstrip(".")
+    if output is None:
+        stem = Path(target.rpartition(":")[0] if ":" in target else target).stem
+        output = f"{stem}.{(format_ or 'svg').lstrip('.')}"
+    suffix = (format_ or Path(output).suffix).lstrip(".").lower()
+    if suffix not in FORMATS:
+        raise unknown("suffix", Path(output).suffix or output, ["." + f for f in FORMATS])
+    folder = Path(output).parent
+    if not folder.is_dir():
+        raise UsageError(f"cannot write {output!r}: there is no folder {str(folder)!r}; make it first")
+    return output, suffix
+
+
+def _traces(target: str, call: str | None) -> tuple[list[Trace], Exception | None]:
+    """Runs the target; the traces that it made, and what the user's code raised, if it did."""
+    from . import tracer
+
+    file, function = _split(target)
+    if call is not None or function is not None:
+        module = _loaded(file)
+        if isinstance(module, Exception):
+            return [], module
+        return _called(module, call if call is not None else f"{function}()", function)
+    traces: list[Trace] = []
+    listeners = tracer.LISTENERS
+    listeners.append(traces.append)
+    try:
+        error = _run_script(file)
+    finally:
+        listeners.remove(traces.append)
+    if not traces and error is None:
+        raise UsageError(
+            f"{target} made no trace: it does not call tracer.trace. For a file that does not use "
+            f"tracenet say what to run, as in tracenet render {target} --call 'forward(X)'"
+        )
+    partial = getattr(error, "tracenet_trace", None)
+    return (traces + [partial] if partial is not None else traces), error
+
+
+def _split(target: str) -> tuple[str, str | None]:
+    file, colon, function = target.rpartition(":")
+    if colon and function.isidentifier() and not Path(target).exists():
+        return file, function
+    return target, None
+
+
+def _loaded(file: str) -> Any:
+    from . import tracer
+
+    try:
+        with _said_to_stderr():
+            return tracer.load(file)
+    except TracenetError:
+        raise
+    except Exception as error:
+        return error
+
+
+def _called(module: Any, expression: str, function: str | None) -> tuple[list[Trace], Any]:
+    from . import tracer
+
+    if function is not None and not callable(getattr(module, function, None)):
+        have = ", ".join(n for n, v in vars(module).items() if callable(v) and n[0] != "_")
+        raise UsageError(f"there is no function {function!r} in the file; there are {have}")
+    try:
+        with _said_to_stderr():
+            return [tracer.trace_call(module, expression)], None
+    except TracenetError:
+        raise
+    except Exception as error:
+        trace = getattr(error, "tracenet_trace", None)
+        return ([trace] if trace is not None else []), error
+
+
+def _run_script(file: str) -> Exception | None:
+    """Runs a script as Python would, with its folder first on the path."""
+    import runpy
+
+    path = Path(file)
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "there is no such file"
+        raise UsageError(f"cannot run {file!r}: {what}")
+    try:
+        compile(path.read_bytes(), file, "exec")
+    except SyntaxError as error:
+        raise UsageError(f"cannot parse {file!r}, line {error.lineno}: {error.msg}") from None
+    before = list(sys.argv), list(sys.path)
+    sys.argv, sys.path[:0] = [file], [str(path.resolve().parent)]
+    try:
+        with _said_to_stderr():
+            runpy.run_path(str(path.resolve()), run_name="__main__")
+    except SystemExit as stop:
+        return None if not stop.code else RuntimeError(f"the script ended with exit code {stop.code}")
+    except Exception as error:
+        return error
+    finally:
+        sys.argv, sys.path[:] = before
+    return None
+
+
+@contextmanager
+def _said_to_stderr() -> Iterator[None]:
+    """What the user's code prints goes to standard error: standard output may be the picture."""
+    out, sys.stdout = sys.stdout, sys.stderr
+    try:
+        yield
+    finally:
+        sys.stdout = out
+
+
+def _with_backward(trace: Trace, wanted: bool | None, rate: float | None, ours: bool) -> None:
+    """Replays the backward pass where the run itself has none, and there is a loss."""
+    from .errors import GradientError
+    from .records import BACKWARD
+
+    has_one = any(block.phase == BACKWARD for block in trace.blocks)
+    if not has_one and (ours or wanted or rate is not None):
+        try:
+            trace.backward()
+        except GradientError as error:
+            if wanted or rate is not None:
+                raise
+            click.echo(f"tracenet: only the forward pass is drawn: {error}", err=True)
+            return
+    if rate is not None:
+        trace.update(rate)
+
+
+def _numbered(path: str | None, number: int, count: int) -> str | None:
+    if path is None or count == 1:
+        return path
+    file = Path(path)
+    return str(file.with_name(f"{file.stem}-{number + 1}{file.suffix}"))
+
+
+def _write(trace: Trace, view: str, options: dict[str, Any], path: str | None, suffix: str) -> None:
+    from .render import encode, write_bytes
+
+    data = encode(trace.diagram(view, **options), suffix)
+    if path is None:
+        click.get_binary_stream("stdout").write(data)
+    else:
+        write_bytes(Path(path), data)
+        click.echo(path, err=True)
+
+
+def _print_error(error: Exception) -> None:
+    """The user's own traceback, from their own code on, with our note of block and shapes."""
+    import traceback
+
+    from .recording.tape import inside
+
+    step = error.__traceback__
+    while step is not None and (
+        inside(step.tb_frame.f_code.co_filename) or "runpy" in step.tb_frame.f_code.co_filename
+        or step.tb_frame.f_code.co_filename.startswith("<frozen")
+    ):  # fmt: skip
+        step = step.tb_next
+    shown = traceback.TracebackException(type(error), error, step or error.__traceback__)
+    shown.stack = traceback.StackSummary.from_list(
+        [frame for frame in shown.stack if not inside(frame.filename)] or list(shown.stack)
+    )
+    click.echo("".join(shown.format()), err=True, nl=False)
+
+
+@contextmanager
+def _progress(after: float = 2.0) -> Iterator[Any]:
+    """Says on standard error what is being done, once that takes longer than two seconds."""
+    state = {"doing": "", "since": time.monotonic()}
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(after):
+            seconds = time.monotonic() - state["since"]  # type: ignore[operator]
+            click.echo(f"tracenet: {state['doing']} ({seconds:.0f} s)", err=True)
+
+    def say(doing: str) -> None:
+        state["doing"] = doing
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield say
+    finally:
+        over.set()
+
+
+@main.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion script for a shell.
+
+    \b
+    eval "$(tracenet completion bash)"
+    """
+    from click.shell_completion import get_completion_class
+
+    found = get_completion_class(shell)
+    if found is not None:
+        click.echo(found(main, {}, "tracenet", "_TRACENET_COMPLETE").source())

@@ -1,0 +1,129 @@
+"""What is drawn: a `Diagram` of nodes and edges on a grid of lanes and columns.
+
+Every format is written from a Diagram and from nothing else, so all of them agree on what the
+run did. Positions are given as lane (row) and column; how large a box is, is the engine's affair.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+NODE_KINDS = (
+    "input",
+    "parameter",
+    "forward",
+    "value",
+    "cache",
+    "loss",
+    "backward",
+    "gradient",
+    "update",
+)
+EDGE_KINDS = ("data", "cache", "gradient")
+
+# The rows of the two-row picture, from the top.
+PARAMETER_LANE, FORWARD_LANE, CACHE_LANE, BACKWARD_LANE, GRADIENT_LANE, UPDATE_LANE = range(6)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A piece of text in one style: words of `i` italic, `b` bold, `sup`, `sub`."""
+
+    text: str
+    style: str = ""
+
+
+Text = tuple[Run, ...]
+
+
+def plain(text: Text) -> str:
+    """The text without its styles.
+
+    >>> plain((Run("W", "i"), Run("[1]", "sup")))
+    'W[1]'
+    """
+    return "".join(run.text for run in text)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An array as it is drawn: a name, and its numbers, a summary, or only its shape.
+
+    name: how it is written, `W[1]`; empty for none.
+    key: its unique name in the trace, `"W1"`.
+    shape, dtype: of the array; the dtype of a Python number is `"float"`.
+    grid: rows of formatted numbers, when it is printed in full.
+    summary: lines of text when it is not: shape, least, mean and greatest element.
+    heat: a small picture of a large array, rows of numbers from -1 to 1; None is NaN.
+    state: `""`, or `"not computed"`, `"constant"`, `"random"`, `"NaN"`, `"infinite"`.
+    data: the array itself, where it was kept.
+    """
+
+    name: Text = ()
+    key: str = ""
+    shape: tuple[int, ...] = ()
+    dtype: str = ""
+    grid: tuple[tuple[str, ...], ...] = ()
+    summary: tuple[str, ...] = ()
+    heat: tuple[tuple[float | None, ...], ...] = ()
+    state: str = ""
+    data: np.ndarray | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A box.
+
+    id: `n0`, `n1`, … in the order of the trace.
+    kind: one of `NODE_KINDS`; lane and column: its place on the grid.
+    name: plain text for people and machines, `"layer 1 backward"`.
+    title: the name as it is drawn; lines: formulas under it; shown: arrays under those.
+    block: the path of the block that it stands for or belongs to, `"forward/layer 1"`.
+    of: the id of the node that it mirrors, or None.
+    remark: a short line that qualifies the box: a failed run, a folded count.
+    """
+
+    id: str
+    kind: str
+    lane: int
+    column: int
+    name: str
+    title: Text = ()
+    lines: tuple[Text, ...] = ()
+    shown: tuple[Shown, ...] = ()
+    block: str | None = None
+    of: str | None = None
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """An arrow from `tail` to `head`, with the arrays that flow along it."""
+
+    id: str
+    tail: str
+    head: str
+    kind: str
+    shown: tuple[Shown, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A frame around the nodes of one block, in the op-level view."""
+
+    id: str
+    name: str
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Diagram:
+    """A picture before it has positions. `title` is what it is a picture of."""
+
+    title: str
+    view: str
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+    frames: tuple[Frame, ...] = ()

@@ -1,0 +1,220 @@
+"""How arrays are shown: an array becomes a `Shown`, of bounded size whatever the array's.
+
+A small array is printed in full; a large one is a few lines of statistics and a heatmap of at most
+10 by 16 cells. Numbers have a fixed number of significant digits and no noise behind them: they
+are rounded from the shortest decimal that means the same float, so 0.15 stays 0.15.
+"""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from typing import Any, Literal
+
+import numpy as np
+
+from .diagram import Shown, Text
+
+Values = Literal["full", "summary", "shapes", "none"]
+
+SIDE = 4
+"""The largest height and width of a matrix that is printed in full."""
+ROW = 8
+"""The greatest length of a vector that is printed in full."""
+HEAT = (10, 16)
+LONGEST = 12
+"""Digits of the longest integer that is printed in full."""
+NUMERIC = "biufc"
+
+
+def shown(
+    name: Text, key: str, data: Any, *, values: str = "full", digits: int = 4, state: str = ""
+) -> Shown:
+    """An array, a number or nothing (None) as it is drawn.
+
+    values: `"full"` prints small arrays and sums up large ones, `"summary"` sums up all of them,
+    `"shapes"` and `"none"` leave the numbers out. digits: significant digits. state: what is known
+    beforehand, `"constant"`; NaN and infinite elements are found here.
+    """
+    if data is None or values == "none":
+        return Shown(name=name, key=key, state=state)
+    array = np.asarray(data)
+    dtype = dtype_name(data)
+    if values == "shapes":
+        line = f"{dimensions(array.shape)} {dtype}"
+        return Shown(name, key, array.shape, dtype, summary=(line,), state=state)
+    state = state_of(array, state)
+    if array.ndim == 0 or (values == "full" and is_small(array)):
+        return Shown(name, key, array.shape, dtype, grid(array, digits), state=state, data=array)
+    lines = summary(array, dtype, digits)
+    return Shown(name, key, array.shape, dtype, (), lines, heat(array), state, array)
+
+
+def dtype_name(data: Any) -> str:
+    """`float64` for arrays and NumPy scalars, `float` for a Python number."""
+    return str(data.dtype) if hasattr(data, "dtype") else type(data).__name__
+
+
+def dimensions(shape: tuple[int, ...]) -> str:
+    """A shape as it is written.
+
+    >>> dimensions((4, 150)), dimensions((8,)), dimensions(())
+    ('4 × 150', '8', 'scalar')
+    """
+    return " × ".join(map(str, shape)) or "scalar"
+
+
+def is_small(array: np.ndarray) -> bool:
+    """Whether an array is printed in full."""
+    if array.size == 0 or array.dtype.kind not in NUMERIC:
+        return False
+    if array.ndim == 1:
+        return array.size <= ROW
+    return array.ndim == 2 and max(array.shape) <= SIDE
+
+
+def state_of(array: np.ndarray, state: str) -> str:
+    """The state, after a look at the elements: NaN is worse than infinite, and that than any."""
+    if state == "not computed" or array.dtype.kind not in "fc" or is_finite(array):
+        return state
+    return "NaN" if np.isnan(array).any() else "infinite"
+
+
+def is_finite(array: np.ndarray) -> bool:
+    """Whether all elements are; without a copy for real arrays, as NaN survives least and most."""
+    if array.size == 0:
+        return True
+    if array.dtype.kind == "c":
+        return bool(np.isfinite(array).all())
+    return bool(np.isfinite(array.min()) and np.isfinite(array.max()))
+
+
+# ---------------------------------------------------------------------- numbers
+
+
+def grid(array: np.ndarray, digits: int) -> tuple[tuple[str, ...], ...]:
+    """The rows of an array, formatted; a vector is one row."""
+    if array.ndim == 0:
+        return ((number(array[()], digits),),)
+    return tuple(tuple(number(x, digits) for x in row) for row in np.atleast_2d(array))
+
+
+def number(x: Any, digits: int = 4) -> str:
+    """A number as it is written, with a minus that is as wide as a digit.
+
+    >>> [number(x) for x in (0.15, 0.298371109, -0.0, 8.77135e-06, 0.00877135, 1e9, 150, True)]
+    ['0.15', '0.2984', '0', '8.771e−06', '0.008771', '1e+09', '150', 'True']
+    """
+    if isinstance(x, (complex, np.complexfloating)):
+        imaginary = number(x.imag, digits)
+        plus = "" if imaginary.startswith("−") else "+"
+        return f"{number(x.real, digits)}{plus}{imaginary}j"
+    if isinstance(x, (bool, np.bool_)):
+        return str(bool(x))
+    if isinstance(x, (int, np.integer)) and len(str(x).lstrip("-")) <= LONGEST:
+        return str(x).replace("-", "−")
+    if isinstance(x, (int, np.integer)):
+        return f"{Decimal(int(x)):.{digits - 1}e}".replace("-", "−")  # a float may be too short
+    if isinstance(x, (float, np.floating)):
+        return _real(x, digits)
+    return f"{str(x)[:LONGEST]}…" if len(str(x)) > LONGEST else str(x)
+
+
+def _real(x: Any, digits: int) -> str:
+    if math.isnan(x):
+        return "NaN"
+    if math.isinf(x):
+        return "∞" if x > 0 else "−∞"
+    if x == 0:
+        return "0"
+    text = np.format_float_scientific(x, precision=digits - 1, trim="-", exp_digits=2)
+    if -5 < int(text.partition("e")[2]) < max(digits, 6):
+        text = np.format_float_positional(x, precision=digits, fractional=False, trim="-")
+    return text.replace("-", "−")
+
+
+# ---------------------------------------------------------------------- large arrays
+
+
+def summary(array: np.ndarray, dtype: str, digits: int) -> tuple[str, ...]:
+    """Shape and dtype; least, mean and greatest of the finite elements; the share of the others.
+
+    >>> summary(np.arange(20.0), "float64", 4)
+    ('20 float64', 'min 0', 'mean 9.5', 'max 19')
+    """
+    head = f"{dimensions(array.shape)} {dtype}"
+    if array.size == 0 or array.dtype.kind not in NUMERIC:
+        return (head, "empty") if array.size == 0 else (head,)
+    size = " |x|" if array.dtype.kind == "c" else ""
+    found = statistics(np.abs(array) if size else array)
+    words = [word for word in ("min", "mean", "max") if word in found]
+    lines = [f"{word}{size} {number(found[word], digits)}" for word in words]
+    for word, label in (("nan", "NaN"), ("infinite", "∞")):
+        if found[word]:
+            lines.append(f"{label} {percent(found[word] / array.size)}")
+    return (head, *lines)
+
+
+def percent(share: float) -> str:
+    """A share that never rounds to nothing or to everything.
+
+    >>> percent(1e-6), percent(0.25), percent(0.9999), percent(1)
+    ('<1%', '25%', '>99%', '100%')
+    """
+    if 0 < share < 0.01:
+        return "<1%"
+    return ">99%" if 0.99 < share < 1 else f"{share * 100:.0f}%"
+
+
+def statistics(array: np.ndarray) -> dict[str, Any]:
+    """min, mean and max of the finite elements, if any, and how many are NaN and infinite."""
+    nan = infinite = 0
+    if array.dtype.kind == "f" and not is_finite(array):
+        nan, infinite = int(np.isnan(array).sum()), int(np.isinf(array).sum())
+        array = array[np.isfinite(array)]
+    if array.size == 0:
+        return {"nan": nan, "infinite": infinite}
+    if array.dtype.kind == "b":
+        array = array.view(np.uint8)
+    # Halves add up to infinity soon; float64 divides first where even it would overflow.
+    with np.errstate(over="ignore"):
+        mean = array.mean(dtype=np.promote_types(array.dtype, np.float64))
+    if not np.isfinite(mean):
+        mean = (array / array.size).sum()
+    return {"min": array.min(), "mean": mean, "max": array.max(), "nan": nan, "infinite": infinite}
+
+
+def heat(array: np.ndarray) -> tuple[tuple[float | None, ...], ...]:
+    """A picture of an array: means of at most 10 by 16 regions, scaled to -1..1; 0 stays 0.
+
+    A region with an element that is not finite is None. More than two axes are flattened behind
+    the first.
+    """
+    if array.size == 0 or array.dtype.kind not in NUMERIC:
+        return ()
+    matrix = np.atleast_2d(array.reshape(array.shape[0], -1) if array.ndim > 2 else array)
+    if matrix.dtype.kind == "c":
+        matrix = np.abs(matrix)
+    with np.errstate(all="ignore"):
+        cells = downsampled(matrix)
+    finite = cells[np.isfinite(cells)]
+    scale = float(np.abs(finite).max()) if finite.size else 1.0
+    scale = scale or 1.0
+    return tuple(tuple(_cell(x, scale) for x in row) for row in cells.tolist())
+
+
+def downsampled(matrix: np.ndarray) -> np.ndarray:
+    """The means of at most 10 by 16 regions."""
+    sizes = []
+    for axis in (0, 1):
+        length = matrix.shape[axis]
+        count = min(length, HEAT[axis])
+        starts = np.arange(count) * length // count
+        sizes.append(np.diff(np.append(starts, length)))
+        wide = np.promote_types(matrix.dtype, np.float64)
+        matrix = np.add.reduceat(matrix, starts, axis=axis, dtype=wide)
+    return matrix / np.outer(*sizes)
+
+
+def _cell(x: float, scale: float) -> float | None:
+    return round(x / scale, 2) + 0.0 if math.isfinite(x) else None

@@ -1,0 +1,239 @@
+"""Formulas from recorded operations: `z[1] = W[1] a[0] + b[1]`, `dz[1] = da[1] ⊙ σ′(z[1])`.
+
+A formula is built from the templates of the rules. It stops at values that the code gave a name,
+and at calls of small functions, which are written as calls.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from . import notation
+from .diagram import Run, Text, plain
+from .ops import BY_NAME, Rule
+from .records import BACKWARD, Op
+from .trace import Trace
+
+ATOM, POWER, PRODUCT, SUM, LOOSE = 4, 3, 2, 1, 0
+LONGEST = 46
+"""Characters; a longer formula is cut, with an ellipsis."""
+
+SMALL = 8
+"""A called function of at most so many operations, from one array to one, is written as a call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A piece of a formula and how tightly it binds."""
+
+    text: Text
+    binds: int = ATOM
+
+
+class Formulas:
+    """Writes the formulas of one trace."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+        self.values = trace.values
+        self.ops = trace.ops
+        self.calls = _small_calls(trace)
+
+    # ------------------------------------------------------------------ lines
+
+    def line(self, id: int) -> Text:
+        """`name = formula` for a value; empty where it has no name or no maker."""
+        value = self.values[id]
+        if value.op is None or not value.name:
+            return ()
+        op = self.ops[value.op]
+        if op.rule == "write":
+            return self._written(op, value.name)
+        term = self._derived(op, id) if op.of is not None else self._made(op, id)
+        if plain(term.text) == plain(notation.text(value.name)):
+            return ()
+        return _cut((*notation.text(value.name), Run(" = "), *term.text))
+
+    def _written(self, op: Op, name: str) -> Text:
+        """`dZ[Z ≤ 0] = 0`."""
+        whole = op.settings.get("index") is ...
+        index = [self.term(i).text for i in op.ins[2:]] or [(Run("" if whole else "…"),)]
+        place = () if whole else (Run("["), *_joined(index), Run("]"))
+        return _cut((*notation.text(name), *place, Run(" = "), *self.term(op.ins[1]).text))
+
+    def _made(self, op: Op, id: int) -> Term:
+        call = self.calls.get(id)
+        if call is not None:
+            name, x = call
+            return Term((Run(f"{notation.function(name)}("), *self.term(x).text, Run(")")))
+        rule = BY_NAME.get(op.rule)
+        if op.rule == "write":
+            return self.term(op.ins[1])
+        if rule is None or not rule.formula:
+            inner = [self.term(i).text for i in op.ins[:3]]
+            return Term((Run(f"{op.rule}("), *_joined(inner), Run(")")))
+        formula = self._scaled(rule.formula, op)
+        return self._filled(formula, rule.binds, self._operands(rule, op), op.settings)
+
+    def _scaled(self, formula: str, op: Op) -> str:
+        """A product with a number is no elementwise product of arrays."""
+        scalar = any(not self.values[i].shape for i in op.ins if i in self.values)
+        return formula.replace(" ⊙ ", " · ") if scalar else formula
+
+    def _operands(self, rule: Rule, op: Op) -> dict[str, Any]:
+        if rule.variadic:
+            inner = [self.term(i).text for i in op.ins]
+            return {rule.operands[0].lstrip("*"): Term(_joined(inner))}
+        return {name: self.term(i) for name, i in zip(rule.operands, op.ins)}
+
+    def term(self, id: int, depth: int = 0) -> Term:
+        """A value inside a formula: its name, its number, or how it was made."""
+        value = self.values.get(id)
+        if value is None or value.op is None and not value.name:
+            return Term((Run(_number(self.trace.data(id))),), ATOM)
+        if value.name:
+            return Term(notation.text(value.name))
+        op = self.ops[value.op]  # type: ignore[index]
+        return self._derived(op, id) if op.of is not None else self._made(op, id)
+
+    # ------------------------------------------------------------------ derived backward
+
+    def _derived(self, op: Op, id: int) -> Term:
+        """The gradient that a mirror op made: `da ⊙ σ′(z)`, `dz aᵀ`."""
+        forward = self.ops[op.of]  # type: ignore[index]
+        target = self.values[id].of
+        call = self._through_call(op, target)
+        if call is not None:
+            return call
+        rule = BY_NAME.get(forward.rule)
+        place = forward.ins.index(target) if target in forward.ins else 0
+        place = self._place(op, id, forward, place)
+        if rule is None or rule.variadic or place >= len(rule.mirrors) or not rule.mirrors[place]:
+            return self.term(op.ins[0])
+        terms: dict[str, Any] = {n: self.term(i) for n, i in zip(rule.operands, forward.ins)}
+        terms["g"] = self.term(op.ins[0])
+        terms["out"] = self.term(forward.outs[0])
+        filled = self._filled(self._scaled(rule.mirrors[place], forward), rule.mirror_binds, terms, forward.settings)
+        if self._was_summed(op, id):
+            return Term((Run("Σ "), *_grouped(filled, PRODUCT)), PRODUCT)
+        return filled
+
+    def _place(self, op: Op, id: int, forward: Op, default: int) -> int:
+        position = op.outs.index(id) if id in op.outs else 0
+        return op.wants[position] if position < len(op.wants) else default
+
+    def _was_summed(self, op: Op, id: int) -> bool:
+        """Whether broadcasting was undone: the gradient of b is summed over the examples."""
+        forward = self.ops[op.of]  # type: ignore[index]
+        rule = BY_NAME.get(forward.rule)
+        elementwise = rule is not None and forward.rule in (
+            "add", "subtract", "multiply", "divide", "power", "maximum", "minimum", "where",
+        )  # fmt: skip
+        out = self.values[forward.outs[0]].shape
+        return elementwise and self.values[id].shape != out
+
+    def _through_call(self, op: Op, target: int | None) -> Term | None:
+        """The gradient through a small function, f: dz = da ⊙ f′(z)."""
+        for out, (name, x) in self.calls.items():
+            if x != target:
+                continue
+            gradient = self.trace.gradient_of(out)
+            blocks = self.trace.blocks
+            mine = blocks[op.block].of
+            maker = self.values[out].op
+            if gradient is None or maker is None or mine != self.ops[maker].block:
+                continue
+            word = notation.function(name)
+            inner = (Run(f"{word}′("), *self.term(x).text, Run(")"))
+            return Term((*_grouped(self.term(gradient), PRODUCT), Run(" ⊙ "), *inner), PRODUCT)
+        return None
+
+    # ------------------------------------------------------------------ templates
+
+    def _filled(self, template: str, binds: int, terms: dict[str, Any], settings: Any) -> Term:
+        runs: list[Run] = []
+        for i, (word, name, raised) in enumerate(_pieces(template)):
+            if word:
+                runs += _styled(word)
+            elif name in terms:
+                term = terms[name]
+                need = LOOSE if raised or binds == ATOM else binds + (1 if i and binds else 0)
+                inside = _bracketed(template, name)
+                part = term.text if inside or raised else _grouped(term, need)
+                runs += [Run(r.text, "sup") for r in part] if raised else part
+            elif name in settings:
+                runs.append(Run(str(settings[name])))
+        return Term(tuple(runs), binds)
+
+
+def _pieces(template: str) -> Iterator[tuple[str, str, bool]]:
+    """(literal text, "", False) and ("", name, raised) for a template `"{x}^{y}"`."""
+    for word, raised, name in re.findall(r"([^{}^]+)|(\^?)\{(\w+)\}", template):
+        yield word, name, bool(raised)
+
+
+def _bracketed(template: str, name: str) -> bool:
+    return re.search(r"[(,\[|√]\s*\{%s\}\s*[),\]|]" % re.escape(name), template) is not None
+
+
+def _styled(word: str) -> list[Run]:
+    parts = re.split(r"(ᵀ)", word)
+    return [Run("T", "sup") if part == "ᵀ" else Run(part) for part in parts if part]
+
+
+def _grouped(term: Term, need: int) -> Text:
+    return term.text if term.binds >= need else (Run("("), *term.text, Run(")"))
+
+
+def _joined(texts: list[Text]) -> Text:
+    runs: list[Run] = []
+    for i, text in enumerate(texts):
+        runs += [Run(", ")] * bool(i) + list(text)
+    return tuple(runs)
+
+
+def _number(data: Any) -> str:
+    if np.ndim(data) or not isinstance(data, (int, float, np.number)):
+        return "const"
+    return f"{float(data):.4g}".replace("-", "−")
+
+
+def _cut(text: Text) -> Text:
+    length, kept = 0, []
+    for run in text:
+        length += len(run.text)
+        if length > LONGEST:
+            keep = run.text[: max(0, len(run.text) - (length - LONGEST))]
+            return (*kept, *([Run(keep, run.style)] if keep else []), Run(" …"))
+        kept.append(run)
+    return tuple(kept)
+
+
+def _small_calls(trace: Trace) -> dict[int, tuple[str, int]]:
+    """Values that a small function of one array returned: `{value: (function, argument)}`."""
+    found: dict[int, tuple[str, int]] = {}
+    inside: dict[int, list[Op]] = {}
+    for op in trace.ops:
+        if op.phase != BACKWARD or trace.blocks[op.block].handwritten:
+            inside.setdefault(op.block, []).append(op)
+    parents = {block.parent for block in trace.blocks}
+    leaves = trace.values
+    for block in trace.blocks[1:]:
+        ops = inside.get(block.id, [])
+        if not ops or len(ops) > SMALL or block.id in parents or block.of is not None:
+            continue
+        made = {out for op in ops for out in op.outs}
+        read = {i for op in ops for i in op.ins if i not in made}
+        read = {i for i in read if leaves[i].op is not None or leaves[i].name}
+        if len(read) == 1 and _writes_nothing(ops):
+            found[ops[-1].outs[-1]] = (block.function, read.pop())
+    return found
+
+
+def _writes_nothing(ops: list[Op]) -> bool:
+    return all(op.rule not in ("write", "add_at") for op in ops)

@@ -1,0 +1,73 @@
+"""How names are written: `W1` as W with a raised [1], `dW1` as its gradient, `w0` with an index.
+
+The notation is that of Andrew Ng's courses: a layer's number in square brackets, raised, and an
+upright d for "the gradient of the loss with respect to".
+"""
+
+from __future__ import annotations
+
+import re
+
+from .diagram import Run, Text
+
+GREEK = {
+    "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "eps": "ε",
+    "theta": "θ", "lambda": "λ", "lambd": "λ", "mu": "μ", "sigma": "σ", "phi": "φ", "rho": "ρ",
+    "eta": "η", "tau": "τ", "omega": "ω", "pi": "π",
+}  # fmt: skip
+
+FUNCTIONS = {"sigmoid": "σ", "logistic": "σ", "sigma": "σ", "sigm": "σ", "relu": "ReLU"}
+"""How well-known functions are written; others by their own names."""
+
+LAYERED = re.compile(r"(W|b|Z|A|z|a|h|H|gamma|beta|mu|var|AL|V|U)\d+")
+"""Names whose number is that of a layer; another number is an index, as in w0 x0 + w1 x1."""
+
+
+def text(name: str) -> Text:
+    """A name as it is written.
+
+    >>> from .diagram import plain
+    >>> [plain(text(n)) for n in ("W1", "dW2", "w0", "A_prev", "hidden", "dgamma1")]
+    ['W[1]', 'dW[2]', 'w0', 'Aprev', 'hidden', 'dγ[1]']
+    """
+    base, gradient = split_gradient(name)
+    return (Run("d"), *_symbol(base)) if gradient else _symbol(base)
+
+
+def split_gradient(name: str) -> tuple[str, bool]:
+    """What a name is the gradient of: `dW1` is W1's, `data` is nobody's.
+
+    >>> split_gradient("dW1"), split_gradient("da_prev"), split_gradient("data")
+    (('W1', True), ('a_prev', True), ('data', False))
+    """
+    rest = name[1:]
+    if name[:1] != "d" or not rest or rest[0] in "_0123456789":
+        return name, False
+    word = re.match(r"[A-Za-z]+", rest)
+    if word is None:
+        return name, False
+    known = word.group() in GREEK or len(word.group()) == 1 or word.group() in ("out", "next")
+    return (rest, True) if known or not rest[0].islower() else (name, False)
+
+
+def _symbol(name: str) -> Text:
+    found = re.fullmatch(r"([^\W\d_]+?)(?:_?(\d+))?(?:_([^\W\d]+))?(\d+)?", name)
+    if found is None:
+        return (Run(name),)
+    letter, number, index, last = found.groups()
+    number = number or last
+    symbol = GREEK.get(letter, letter)
+    style = "i" if len(symbol) <= 2 else ""
+    runs = [Run(symbol, style)]
+    if index:
+        runs.append(Run(GREEK.get(index, index), "sub"))
+    if number:
+        layered = LAYERED.fullmatch(letter + number)
+        runs.append(Run(f"[{number}]", "sup") if layered else Run(number, "sub"))
+    return tuple(runs)
+
+
+def function(name: str) -> str:
+    """How a function is written in a formula."""
+    short = re.sub(r"(^forward_|_forward$)", "", name.rpartition(".")[2])
+    return FUNCTIONS.get(short.lower(), short)

@@ -1,0 +1,123 @@
+"""The table of rules: what tracenet knows of each operation.
+
+A `Rule` is one entry: the NumPy function it stands for, which arguments are arrays, how the
+gradient goes backwards, what that needs to have been saved, how both are written as formulas,
+and examples that the tests hold against finite differences.
+
+Backward functions take the gradient of the output first, then the output, then the operands,
+then the settings by name, and return the gradient of *one* operand. They need not undo
+broadcasting: the replay sums a gradient over the axes along which its operand was stretched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Backward = Callable[..., Any]
+
+# How tightly a formula binds; operands that bind less tightly are put in parentheses.
+LOOSE, SUM, PRODUCT, POWER, ATOM = 0, 1, 2, 3, 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rule:
+    """One operation.
+
+    name: what the op is called in a trace, `"multiply"`.
+    forward: called with the operands' data and the settings.
+    operands: the names of the array arguments, in order. A single name that starts with `*`
+        (`"*arrays"`) means that the first argument is a sequence of arrays.
+    settings: the names of the positional arguments after the operands, in NumPy's order.
+    backward: one function per operand, `f(g, out, *operands, **settings)`; for `"*arrays"` one
+        function `f(i, g, out, *arrays, **settings)` for the i-th array. None: no gradient flows
+        (comparisons, argmax); a rule without `backward` at all has `backward=None`.
+    saves: for each operand, the names of the values that its backward reads besides the
+        gradient and shapes and dtypes: `"y"`, `"out"`, `"x out"`, or `""`.
+    formula: the forward as a formula, with `{x}` for operand x and `{axis}` for a setting.
+    mirrors: the formula of each operand's gradient, with `{g}` for the gradient of the output.
+    binds: `SUM`, `PRODUCT`, `POWER` or `ATOM`, of `formula`; `mirror_binds` of `mirrors`.
+    view: the result may share memory with the first operand.
+    differentiable: False for operations whose derivative is zero wherever it exists.
+    methods: names of the ndarray methods that do the same, with the function's settings in order.
+    aliases: other functions that do the same with the same arguments.
+    domain: where the tests draw the operands from.
+    examples: operand shapes (or literal values) with an optional dict of settings last:
+        `((3, 4), (4,))`, `((3, 4), {"axis": 0})`. A shape is a tuple; `()` is a scalar array;
+        a float is that number; anything else is passed as it is.
+    """
+
+    name: str
+    forward: Callable[..., Any]
+    operands: tuple[str, ...]
+    backward: tuple[Backward | None, ...] | Backward | None = None
+    saves: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    formula: str = ""
+    mirrors: tuple[str, ...] = ()
+    binds: int = ATOM
+    mirror_binds: int = PRODUCT
+    view: bool = False
+    differentiable: bool = True
+    methods: tuple[str, ...] = ()
+    aliases: tuple[Callable[..., Any], ...] = ()
+    domain: tuple[float, float] = (-2.0, 2.0)
+    examples: Sequence[tuple[Any, ...]] = ()
+
+    def __repr__(self) -> str:
+        return f"<rule {self.name}>"
+
+    @property
+    def variadic(self) -> bool:
+        """Whether the first argument is a sequence of arrays."""
+        return self.operands[0].startswith("*")
+
+
+RULES: dict[Any, Rule] = {}
+"""The rule of each function that has one."""
+
+METHODS: dict[str, Rule] = {}
+"""The rule of each ndarray method that has one."""
+
+BY_NAME: dict[str, Rule] = {}
+"""The rules by name, as a saved trace refers to them."""
+
+
+def rule(name: str, forward: Callable[..., Any], operands: str, **fields: Any) -> Rule:
+    """Enters a rule into the table; `operands` is a string such as `"x y"`."""
+    entry = Rule(name, forward, tuple(operands.split()), **fields)
+    if name in BY_NAME:
+        raise ValueError(f"two rules are called {name!r}: give the second one another name")
+    BY_NAME[name] = entry
+    for function in (forward, *entry.aliases):
+        RULES[function] = entry
+    for method in entry.methods:
+        METHODS[method] = entry
+    return entry
+
+
+FOREIGN: dict[str, Rule] = {}
+"""The rules of ufuncs of other libraries, by the ufunc's name."""
+
+ADAPT: dict[Any, Callable[[Any, Any], tuple[Rule, Sequence[Any], dict[str, Any]]]] = {}
+"""For functions whose arguments are in another order than their rule's: how to put them in order.
+
+From args and kwargs to rule, operands and settings.
+"""
+
+
+def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
+    """Sums a gradient over the axes along which an operand of `shape` was stretched."""
+    have = np.shape(g)
+    if have == shape:
+        return g
+    extra = len(have) - len(shape)
+    if extra > 0:
+        g = np.add.reduce(g, tuple(range(extra)))
+    stretched = [i for i, n in enumerate(shape) if n == 1 and have[i + extra] != 1] if extra >= 0 else []
+    if not stretched:
+        return g
+    return np.add.reduce(g, tuple(stretched), keepdims=True)

@@ -1,0 +1,148 @@
+"""The op-level picture: each operation in a column of its own, its mirror under it.
+
+Inputs and parameters stand above each use, so that a weight that is used often does not become a
+hub. Where gradients of one value meet, their sum is an operation like any other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from .diagram import (
+    BACKWARD_LANE,
+    FORWARD_LANE,
+    GRADIENT_LANE,
+    PARAMETER_LANE,
+    UPDATE_LANE,
+    Diagram,
+    Frame,
+    Run,
+)
+from .ops import BY_NAME
+from .picture import Drawing, checked
+from .records import BACKWARD, FORWARD, UPDATE, Op
+from .trace import Trace
+
+SYMBOLS = {
+    "add": "+", "subtract": "−", "multiply": "⊙", "divide": "÷", "matmul": "@", "dot": "dot",
+    "negative": "−", "power": "^", "sum": "Σ", "transpose": "T", "getitem": "[ ]", "write": "[ ] =",
+}  # fmt: skip
+
+
+def draw(
+    trace: Trace,
+    *,
+    depth: int | None = None,
+    values: str = "full",
+    digits: int = 4,
+    backward: bool = True,
+) -> Diagram:
+    """The op-level picture of a trace. depth: the level of the blocks that get a frame."""
+    checked(values, digits)
+    return _OpsPicture(trace, values, digits, backward).made(depth or 1)
+
+
+class _OpsPicture(Drawing):
+    def __init__(self, trace: Trace, values: str, digits: int, backward: bool) -> None:
+        super().__init__(trace, values, digits)
+        self.backward = backward
+        self.box: dict[int, str] = {}  # op -> node
+        self.column: dict[int, int] = {}  # op -> column
+        self.ids: set[int] = set()
+
+    def made(self, depth: int) -> Diagram:
+        shown = [op for op in self.trace.ops if self.backward or op.phase == FORWARD]
+        self.ids = {op.id for op in shown}
+        for op in shown:
+            self._place(op)
+        for op in shown:
+            self._wire(op)
+        if self.backward:
+            self._gradients()
+        frames = self._frames(depth)
+        diagram = self.done("ops")
+        return replace(diagram, frames=frames)
+
+    def _place(self, op: Op) -> None:
+        lane = {FORWARD: FORWARD_LANE, BACKWARD: BACKWARD_LANE, UPDATE: UPDATE_LANE}[op.phase]
+        column = self._column(op)
+        self.column[op.id] = column
+        kind = {FORWARD: "forward", BACKWARD: "backward", UPDATE: "update"}[op.phase]
+        loss = op.phase == FORWARD and bool(set(op.outs) & self.trace.loss_values())
+        title = SYMBOLS.get(op.rule, op.rule)
+        self.box[op.id] = self.node(
+            "loss" if loss else kind, lane, column, _named(op), title=(Run(title, "b"),),
+            shown=self.arrays(op.outs), block=self.path(op.block),
+            of=self.box.get(op.of) if op.of is not None else None,
+            remark="" if op.rule in BY_NAME else "no backward rule",
+        )  # fmt: skip
+
+    def _column(self, op: Op) -> int:
+        if op.of is not None:
+            return self.column[op.of]
+        value = self.trace.values[op.outs[0]]
+        if op.phase == BACKWARD and value.of is not None:
+            maker = self.trace.values[value.of].op
+            return self.column[maker] if maker is not None else self._first_use(value.of)
+        if op.phase == UPDATE:
+            leaf = next((i for i in op.ins if self.trace.values[i].role == "parameter"), None)
+            of = self.trace.values[op.ins[1]].of if leaf is None else leaf
+            return self._first_use(of) if of is not None else 1
+        return max(self.column.values(), default=0) + 1
+
+    def _first_use(self, value: int) -> int:
+        return next((self.column[op.id] for op in self.trace.ops if value in op.ins), 1)
+
+    def _wire(self, op: Op) -> None:
+        kind = "data" if op.phase == FORWARD else "gradient"
+        for i in dict.fromkeys(op.ins):
+            value = self.trace.values[i]
+            if value.op is not None and value.op in self.ids:
+                maker = self.trace.ops[value.op]
+                crossing = maker.phase == FORWARD and op.phase != FORWARD
+                if not (crossing and op.of is not None):
+                    self.edge(self.box[maker.id], self.box[op.id], "cache" if crossing else kind)
+            elif op.phase == FORWARD and (value.name or value.role == "random"):
+                leaf = "parameter" if value.role == "parameter" else "input"
+                node = self.node(
+                    leaf, PARAMETER_LANE, self.column[op.id], value.name or value.role,
+                    shown=(self.array(i),), block=self.path(op.block),
+                )  # fmt: skip
+                self.edge(node, self.box[op.id], "data")
+        if op.of is not None and op.of in self.ids:
+            self.edge(self.box[op.of], self.box[op.id], "cache")
+
+    def _gradients(self) -> None:
+        """The gradients of inputs and parameters, under the last op that added to them."""
+        for id, gradient in self.trace.gradients().items():
+            value, made = self.trace.values[id], self.trace.values[gradient].op
+            if value.op is not None or not value.name or made is None or made not in self.box:
+                continue
+            node = self.node(
+                "gradient", GRADIENT_LANE, self.column[made], f"d{value.name}",
+                shown=(self.array(gradient),), block=self.path(self.trace.ops[made].block),
+            )  # fmt: skip
+            self.edge(self.box[made], node, "gradient")
+
+    def _frames(self, depth: int) -> tuple[Frame, ...]:
+        """One frame for each block at a depth, around its ops and their mirrors."""
+        members: dict[str, list[str]] = {}
+        names: dict[str, Any] = {}
+        for op in self.trace.ops:
+            if op.id not in self.box or op.phase != FORWARD:
+                continue
+            around = self.trace.around(op.block)
+            if len(around) > depth:
+                key = f"f{around[depth].id}"
+                names[key] = around[depth].name
+                members.setdefault(key, []).append(self.box[op.id])
+        mirrors = {n.of: n.id for n in self.nodes if n.of is not None}
+        return tuple(
+            Frame(key, names[key], tuple(n for m in ids for n in (m, mirrors.get(m)) if n))
+            for key, ids in members.items()
+        )
+
+
+def _named(op: Op) -> str:
+    return f"{op.rule} backward" if op.of is not None else op.rule

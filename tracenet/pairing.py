@@ -1,0 +1,112 @@
+"""Which forward part each backward part belongs to.
+
+A derived backward part mirrors the part whose operations it replays. Hand-written ones are matched
+by what they read: the cache that they were given holds values of their forward part. Where that
+does not decide, names do: `linear_backward` with `linear_forward`, the 2 of `dW2` with layer 2.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+
+from .notation import split_gradient
+from .records import BACKWARD, FORWARD
+from .trace import Trace
+from .views import Part
+
+
+def paired(trace: Trace, cut: list[Part]) -> list[Part]:
+    """The parts, each backward one with the place of the part that it mirrors."""
+    home = {k: i for i, part in enumerate(cut) for k in part.ops}
+    forward = [i for i, part in enumerate(cut) if part.phase == FORWARD]
+    result = list(cut)
+    taken: set[int] = set()
+    open_ends = []
+    for i, part in enumerate(cut):
+        if part.phase != BACKWARD:
+            continue
+        of = _derived(trace, part, home)
+        if of is None and not part.derived:
+            open_ends.append(i)
+            continue
+        if of is not None:
+            taken.add(of)
+            name = cut[of].name
+            result[i] = replace(part, of=of, name=f"{name} backward", layer=cut[of].layer)
+    for i in open_ends:
+        best = _best(trace, cut, i, [f for f in forward if f not in taken])
+        if best is not None:
+            taken.add(best)
+            result[i] = replace(result[i], of=best, name=_named(cut[i], cut[best]))
+    return result
+
+
+def _named(part: Part, of: Part) -> str:
+    return f"{of.name} backward" if part.loose or of.name not in part.name else part.name
+
+
+def _derived(trace: Trace, part: Part, home: dict[int, int]) -> int | None:
+    """The part whose operations these mirror, or the part of the block that this one mirrors."""
+    for k in part.ops:
+        op = trace.ops[k]
+        if op.of is not None:
+            return home.get(op.of)
+        value = trace.values[op.outs[0]].of
+        if part.derived and value is not None and trace.values[value].op is not None:
+            return home.get(trace.values[value].op)  # type: ignore[arg-type]
+    for block in reversed(trace.around(part.block)):
+        if block.of is not None and not part.derived and not part.loose:
+            for op in trace.ops:
+                if op.phase == FORWARD and op.block in _inside(trace, block.of):
+                    return home.get(op.id)
+    return None
+
+
+def _inside(trace: Trace, block: int) -> set[int]:
+    return {b.id for b in trace.blocks if block in [a.id for a in trace.around(b.id)]}
+
+
+def _best(trace: Trace, cut: list[Part], i: int, free: list[int]) -> int | None:
+    part = cut[i]
+    scores = [(_score(trace, part, cut[f]), f) for f in free]
+    scores = [(score, f) for score, f in scores if score > 0]
+    return max(scores)[1] if scores else None
+
+
+def _score(trace: Trace, part: Part, forward: Part) -> float:
+    """How well a hand-written backward part fits a forward part."""
+    read = {i for k in part.ops for i in trace.ops[k].ins}
+    own = {out for k in forward.ops for out in trace.ops[k].outs}
+    touched = {i for k in forward.ops for i in trace.ops[k].ins}
+    parameters = {i for i in touched if trace.values[i].role == "parameter"}
+    score = 2.0 * len(read & own) + 1.5 * len(read & parameters) + len(read & touched)
+    score += 3.0 * len(_gradients_named(trace, part.ops) & _names(trace, own | parameters))
+    if part.layer is not None and part.layer == forward.layer:
+        score += 4.0
+    if _stem(_function(trace, part)) == _stem(_function(trace, forward)) and not part.loose:
+        score += 4.0
+    return score
+
+
+def _gradients_named(trace: Trace, ops: Iterable[int]) -> set[str]:
+    found = set()
+    for k in ops:
+        for out in trace.ops[k].outs:
+            base, gradient = split_gradient(trace.values[out].name)
+            if gradient:
+                found.add(base)
+    return found
+
+
+def _names(trace: Trace, ids: Iterable[int]) -> set[str]:
+    return {trace.values[i].name for i in ids if trace.values[i].name}
+
+
+def _function(trace: Trace, part: Part) -> str:
+    return trace.blocks[part.block].function
+
+
+def _stem(function: str) -> str:
+    return re.sub(r"_?(forward|backward|backprop)_?", "", function)

@@ -1,0 +1,145 @@
+"""Blocks named by hand, and hand-written backward blocks.
+
+A call of the user's own function is a block by itself. `tracer.block` gives one a name, as
+decorator or as context manager, and `@layer.backward` gives it a backward of its own. Functions
+that are paired by name (`linear_forward` with `linear_backward`, `relu` with `relu_backward`)
+are such blocks without being told.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from .array import Array
+from .tape import active
+
+
+def partner_name(name: str) -> str | None:
+    """The name of the backward function that belongs to a forward function.
+
+    >>> partner_name("linear_forward"), partner_name("conv_forward_naive"), partner_name("relu")
+    ('linear_backward', 'conv_backward_naive', None)
+    """
+    if "forward" not in name:
+        return None
+    return name.replace("forward", "backward")
+
+
+@dataclass(slots=True)
+class Visit:
+    """One call of a block with a backward of its own: what went in, and what came out.
+
+    The containers are copies of the user's, with the traced arrays still in them.
+    start, stop: the range of the tape's operations that the call recorded.
+    """
+
+    block: Block
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    result: Any = None
+    call: int = -1
+    start: int = -1
+    stop: int = -1
+
+
+class Block:
+    """A function that is a block by name, with a backward of its own where one is given."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        name: str | None = None,
+        backward: Callable[..., Any] | None = None,
+        by_name: bool = False,
+    ) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.name = name or getattr(function, "__name__", "block")
+        self.by_name = by_name
+        self.given_backward = backward
+
+    def backward(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Says that `function` is the backward of this block.
+
+        It takes the gradient of each array that the block returns, then what it needs of the rest
+        that the block returns (its cache) and of the block's own arguments, found by their names;
+        it returns the gradients of the block's array arguments, in their order, or a dict of them.
+        """
+        self.given_backward = function
+        return function
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        tape = active()
+        if tape is None:
+            return self.function(*args, **kwargs)
+        if self.given_backward is None:
+            with tape.within(self.name, sys._getframe(1)):
+                return self.function(*args, **kwargs)
+        visit = Visit(self, copied(args), copied(kwargs))
+        name = "" if self.by_name else self.name
+        with tape.within(name, sys._getframe(1), visit) as visit.call:
+            visit.start = len(tape.ops)
+            result = self.function(*args, **kwargs)
+        visit.stop = len(tape.ops)
+        visit.result = copied(result)
+        tape.visits.append(visit)
+        return result
+
+
+class NamedBlock:
+    """`tracer.block("layer 1")`: a decorator, and a context manager."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._open: list[Any] = []
+
+    def __call__(self, function: Callable[..., Any]) -> Block:
+        return Block(function, self.name)
+
+    def __enter__(self) -> None:
+        tape = active()
+        entered = tape.within(self.name, sys._getframe(1)) if tape is not None else None
+        if entered is not None:
+            entered.__enter__()
+        self._open.append(entered)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType
+    ) -> None:
+        entered = self._open.pop()
+        if entered is not None:
+            entered.__exit__(None, None, None)
+
+
+def block(what: str | Callable[..., Any]) -> Any:
+    """Names a block: `with tracer.block("layer 1"):`, `@tracer.block`, `@tracer.block("layer")`.
+
+    As a decorator it gives the function a `backward` decorator for a hand-written backward.
+    """
+    if isinstance(what, str):
+        return NamedBlock(what)
+    if callable(what):
+        return Block(what)
+    raise TypeError(f"tracer.block takes a name or a function, got {type(what).__name__}")
+
+
+def copied(tree: Any) -> Any:
+    """Nested containers copied, with each traced array as the value that it is now."""
+    kind = type(tree)
+    if kind is Array:
+        return Array(tree.data, tree.tape.operand(tree), tree.tape)
+    if kind is list:
+        return [copied(item) for item in tree]
+    if kind is tuple:
+        return tuple(copied(item) for item in tree)
+    if kind is dict:
+        return {key: copied(item) for key, item in tree.items()}
+    return tree

@@ -1,0 +1,279 @@
+"""Where the user's arrays enter the trace, and leave it again.
+
+Arrays are looked for in what the function is given: arguments, and the dicts, lists, tuples and
+plain objects in them. Each gets a name (from the parameter, the key, the attribute) and a role.
+Containers are changed in place while the trace runs, so that the user's code sees its own objects;
+at the end every traced array in them is put back to a plain one.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from types import FunctionType, MethodType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from .array import Array
+from .tape import Leaf, Tape
+
+PARAMETER = re.compile(
+    r"([WwbBUVk]|[wb]h?h?[ioxyhfcgqkv]?|W[a-z]{1,3}|b[a-z]|theta|gamma|beta|weights?|bias(es)?|"
+    r"kernels?|filters?|params?|parameters?|embeddings?|w[a-z]{1,2})[\d_]*"
+)
+"""Names that are parameters wherever they stand: W1, b, Wxh, gamma, weights2."""
+
+DATA = re.compile(r"([XxYyTt]|x0|[xy]_.*|[XY]_.*|inputs?|targets?|labels?|data|images?|batch)\d*")
+"""Names that are data even in a container: X, y_train, labels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """An array with what `tracer.input`, `parameter` or `constant` said of it."""
+
+    data: Any
+    role: str
+    name: str | None = None
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        return np.array(self.data, dtype=dtype)
+
+
+class Entrance:
+    """Wraps the arrays that one traced call is given, and unwraps them afterwards.
+
+    This runs for every trace, however small, so it does no more than it must: `found` holds plain
+    tuples (array, name, path, role or None, whether it stood in a container).
+    """
+
+    def __init__(self, tape: Tape) -> None:
+        self.tape = tape
+        self.found: list[tuple[Array, str, Any, str | None, bool]] = []
+        self._seen: dict[int, Any] = {}  # id of an object -> its traced twin
+        self._held: list[Any] = []  # keeps those objects alive, so that ids stay theirs
+        self._containers: list[Any] = []
+        self._numbers: list[tuple[Any, Any, str, Any]] = []  # floats in containers
+
+    # ------------------------------------------------------------------ in
+
+    def arguments(
+        self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], names: list[str | None]
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments with traced arrays in place of plain ones."""
+        called = parameters_of(function, len(args))
+        for i, name in enumerate(names):
+            called[i] = name or called[i]
+        wrapped = [self._enter(arg, name, name, False) for arg, name in zip(args, called)]
+        named = {key: self._enter(arg, key, key, False) for key, arg in kwargs.items()}
+        if isinstance(function, MethodType) and is_plain(function.__self__):
+            self._container(function.__self__, "", "")
+        arrays = any(isinstance(f[0].data, np.ndarray) for f in self.found)
+        for i, (arg, name) in enumerate(zip(args, called)):
+            if type(arg) is float:
+                wrapped[i] = self._number(arg, name, name)
+        for key, arg in kwargs.items():
+            if type(arg) is float:
+                named[key] = self._number(arg, key, key)
+        if not arrays:
+            for container, key, name, path in self._numbers:
+                container[key] = self._number(container[key], name, path)
+        self._settle()
+        return wrapped, named
+
+    def variables(self, namespace: dict[str, Any]) -> None:
+        """Wraps the arrays among a module's global variables, in place."""
+        for name, value in list(namespace.items()):
+            if not name.startswith("__") and not isinstance(value, (ModuleType, type)):
+                wrapped = self._enter(value, name, name, False)
+                if wrapped is not value:
+                    namespace[name] = wrapped
+        self._containers.append(namespace)
+
+    def _enter(self, x: Any, name: str, path: Any, contained: bool) -> Any:
+        kind = type(x)
+        if kind is np.ndarray:
+            return self._array(x, name, path, None, contained)
+        if kind is dict or kind is list:
+            self._container(x, name, path)
+            return x
+        if kind in _ATOMS:
+            return x
+        if kind is Marked:
+            return self._array(x.data, x.name or name, path, x.role, contained)
+        if isinstance(x, (np.ndarray, np.inexact)):
+            return self._array(x, name, path, None, contained)
+        if isinstance(x, tuple):
+            return self._tuple(x, name, path)
+        if is_plain(x):
+            self._container(x, name, path)
+        return x
+
+    def _tuple(self, x: Any, name: str, path: Any) -> Any:
+        items = [self._enter(item, f"{name}[{i}]", (path, i), True) for i, item in enumerate(x)]
+        if all(new is old for new, old in zip(items, x)):
+            return x
+        return tuple(items) if type(x) is tuple else type(x)(*items)
+
+    def _array(self, data: Any, name: str, path: Any, role: str | None, contained: bool) -> Any:
+        if type(data) is int:
+            data = float(data)
+        elif type(data) is np.ndarray and data.dtype.kind not in "fciub":
+            return data
+        key = id(data)
+        twin = self._seen.get(key)
+        if twin is None:
+            twin = self._seen[key] = Array(data, self.tape.given(data), self.tape)
+            self._held.append(data)
+            self.found.append((twin, name, path, role, contained))
+        return twin
+
+    def _number(self, x: float, name: str, path: Any) -> Array:
+        array = Array(x, self.tape.given(x), self.tape)
+        self.found.append((array, name, path, None, False))
+        return array
+
+    def _container(self, x: Any, name: str, path: Any) -> None:
+        if id(x) in self._seen:
+            return
+        self._seen[id(x)] = x
+        self._held.append(x)
+        self._containers.append(x)
+        if type(x) is dict:
+            for key, item in x.items():  # values are exchanged; the keys stay
+                inner = key if type(key) is str else f"{name}[{key!r}]"
+                if type(item) is float:
+                    self._numbers.append((x, key, inner, (path, key)))
+                    continue
+                new = self._enter(item, inner, (path, key), True)
+                if new is not item:
+                    x[key] = new
+        elif type(x) is list:
+            for i, item in enumerate(x):
+                if type(item) is float:
+                    self._numbers.append((x, i, f"{name}[{i}]", (path, i)))
+                    continue
+                new = self._enter(item, f"{name}[{i}]", (path, i), True)
+                if new is not item:
+                    x[i] = new
+        else:
+            for attribute, item in attributes(x):
+                new = self._enter(item, attribute, (path, "." + attribute), True)
+                if new is not item:
+                    object.__setattr__(x, attribute, new)
+
+    def _settle(self) -> None:
+        """Decides the role of each array that was found (docs/what-is-traced.md says how)."""
+        arrays = any(type(f[0].data) is np.ndarray for f in self.found)
+        leaves = self.tape.leaves
+        for array, name, path, role, contained in self.found:
+            data = array.data
+            plain = type(data) is np.ndarray
+            kind = data.dtype.kind if plain else "f"
+            settled = role or (_role(name, contained, kind, not plain) if arrays else "input")
+            leaves[array.id] = _leaf(Leaf, (array.id, settled, name, path))
+
+    # ------------------------------------------------------------------ out
+
+    def restore(self) -> None:
+        """Puts plain arrays back into every container that was entered."""
+        done: set[int] = set()
+        for container in self._containers:
+            unwrap(container, done)
+
+    def snapshot(self, tree: Any) -> Any:
+        """A result with plain arrays for traced ones."""
+        return unwrap(tree, set())
+
+
+@lru_cache(maxsize=4096)
+def _role(name: str, contained: bool, kind: str, beside: bool) -> str:
+    if kind not in "fc":
+        return "input"
+    if beside:
+        return "constant"  # a learning rate, an epsilon: a number beside arrays
+    if DATA.fullmatch(name):
+        return "input"
+    if contained or PARAMETER.fullmatch(name):
+        return "parameter"
+    return "input"
+
+
+_leaf = tuple.__new__  # a third of the cost of Leaf(…), and every trace pays it
+_ATOMS = {float, int, str, bool, type(None), FunctionType, bytes, complex, range, type}
+
+
+def parameters_of(function: Any, count: int) -> list[str]:
+    """The names of a function's first `count` positional parameters."""
+    inner = function if isinstance(function, (FunctionType, MethodType)) else None
+    if inner is None and not isinstance(function, type):
+        inner = getattr(type(function), "__call__", None)
+    inner = getattr(inner, "__wrapped__", inner)
+    code = getattr(getattr(inner, "__func__", inner), "__code__", None)
+    if code is None:
+        return [f"x{i}" for i in range(count)]
+    bound = isinstance(function, MethodType) or not isinstance(function, FunctionType)
+    names = list(code.co_varnames[int(bound) : code.co_argcount])
+    more = max(0, count - len(names))
+    star = code.co_varnames[code.co_argcount + code.co_kwonlyargcount] if code.co_flags & 4 else "x"
+    return [*names[:count], *(f"{star}[{i}]" for i in range(more))]
+
+
+def is_plain(x: Any) -> bool:
+    """Whether an object is the user's own: data in attributes, a class that is not a library's."""
+    kind = type(x)
+    if not hasattr(x, "__dict__") and not hasattr(kind, "__slots__"):
+        return False
+    if isinstance(x, (type, ModuleType, FunctionType, MethodType)) or kind is Array:
+        return False
+    top = (kind.__module__ or "").partition(".")[0]
+    return top not in _LIBRARIES and not hasattr(kind, "__array_ufunc__")
+
+
+_LIBRARIES = {
+    "builtins", "numpy", "tracenet", "functools", "collections", "types", "random", "re",
+    "threading", "logging", "io", "_io", "pathlib", "itertools", "matplotlib", "pandas", "scipy",
+    "sklearn", "torch", "tensorflow", "typing", "abc", "enum", "datetime", "decimal", "fractions",
+}  # fmt: skip
+
+
+def attributes(x: Any) -> list[tuple[str, Any]]:
+    """The data attributes of an object of the user's."""
+    if hasattr(x, "__dict__"):
+        return list(vars(x).items())
+    return [(name, getattr(x, name)) for name in type(x).__slots__ if hasattr(x, name)]
+
+
+def unwrap(x: Any, done: set[int]) -> Any:
+    """Plain data in place of traced arrays, in place in dicts, lists and objects."""
+    kind = type(x)
+    if kind is Array:
+        return x.data
+    if kind in _ATOMS or kind is np.ndarray:
+        return x
+    if kind is dict:
+        if id(x) not in done:
+            done.add(id(x))
+            for key, item in list(x.items()):
+                new = item.data if type(item) is Array else unwrap(item, done)
+                if new is not item:
+                    x[key] = new
+    elif kind is list:
+        if id(x) not in done:
+            done.add(id(x))
+            for i, item in enumerate(x):
+                new = item.data if type(item) is Array else unwrap(item, done)
+                if new is not item:
+                    x[i] = new
+    elif isinstance(x, tuple):
+        items = [unwrap(item, done) for item in x]
+        if any(new is not old for new, old in zip(items, x)):
+            return tuple(items) if kind is tuple else kind(*items)
+    elif id(x) not in done and is_plain(x):
+        done.add(id(x))
+        for name, item in attributes(x):
+            new = unwrap(item, done)
+            if new is not item:
+                object.__setattr__(x, name, new)
+    return x

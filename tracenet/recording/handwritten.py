@@ -1,0 +1,172 @@
+"""Calling a hand-written backward block: what it is given, and what its results are gradients of.
+
+The convention is the one that courses and books share: a backward function takes the gradients of
+what the forward function returned, then the cache, and returns the gradients of the forward
+function's array arguments in their order (or a dict that names them).
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import GradientError
+from .array import Array, raw
+from .blocks import Visit
+from .scope import program, swap, unswap
+from .tape import Tape
+
+GRADIENT = re.compile(r"d([A-Z_]|out|next|prev|[a-z]\d*$|[a-z]_|h|prob|score|loss).*|grad.*|.*_grad"
+                      r"|delta.*|g|upstream.*|gradient.*")  # fmt: skip
+"""Parameter names that stand for a gradient: dZ, dout, dnext_h, grad_output, delta."""
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What a hand-written backward did: its range of operations, and (value, gradient) pairs."""
+
+    start: int
+    stop: int
+    gradients: list[tuple[int, int]]
+
+
+def suits(visit: Visit) -> bool:
+    """Whether the backward is that of one block: its first parameter is a gradient.
+
+    `L_model_backward(AL, Y, caches)` is not: it is a whole pass, loss included.
+    """
+    names = list(_parameters(visit.block.given_backward))
+    return bool(names) and (not visit.block.by_name or bool(GRADIENT.fullmatch(names[0])))
+
+
+def _parameters(function: Any) -> dict[str, inspect.Parameter]:
+    return dict(inspect.signature(function).parameters)
+
+
+def _gradient_count(visit: Visit) -> int:
+    names = list(_parameters(visit.block.given_backward))
+    count = 0
+    while count < len(names) and GRADIENT.fullmatch(names[count]):
+        count += 1
+    return max(1, count)
+
+
+def outputs(visit: Visit) -> list[Array]:
+    """The returned arrays that a gradient is expected for."""
+    result = visit.result
+    items = [result] if type(result) is Array else list(result) if _many(result) else []
+    return [x for x in items[: _gradient_count(visit)] if type(x) is Array]
+
+
+def _many(x: Any) -> bool:
+    return isinstance(x, (tuple, list))
+
+
+def _rest(visit: Visit) -> list[Any]:
+    return list(visit.result[_gradient_count(visit) :]) if _many(visit.result) else []
+
+
+def replay(tape: Tape, data: Any, visit: Visit, gradients: dict[int, int]) -> Played:
+    """Calls the hand-written backward of one visit, with everything traced."""
+    function = visit.block.given_backward
+    args = [_gradient_of(tape, data, x, gradients) for x in outputs(visit)]
+    args += _others(tape, data, visit, len(args))
+    start = len(tape.ops)
+    done = swap(program(function))
+    tape.begin(sys._getframe())
+    try:
+        with tape.within(visit.block.name, sys._getframe(), visit):
+            result = function(*args)  # type: ignore[misc]
+    finally:
+        tape.end()
+        unswap(done)
+    return Played(start, len(tape.ops), _assigned(tape, visit, result))
+
+
+def _gradient_of(tape: Tape, data: Any, x: Array, gradients: dict[int, int]) -> Array:
+    id = gradients.get(x.id)
+    if id is None:
+        tape.values.append(np.zeros_like(data(x.id)))
+        id = len(tape.values) - 1
+    return Array(data(id), id, tape)
+
+
+def _others(tape: Tape, data: Any, visit: Visit, given: int) -> list[Any]:
+    """The arguments after the gradients: the cache, and the forward's arguments by name."""
+    block = visit.block
+    own = dict(inspect.signature(block.function).bind(*visit.args, **visit.kwargs).arguments)
+    rest = _rest(visit)
+    names = list(_parameters(block.given_backward).items())[given:]
+    free = [n for n, p in names if n not in own and p.default is p.empty]
+    found = []
+    for name, parameter in names:
+        if name in own and not (name in ("cache", "caches") and rest):
+            found.append(own[name])
+        elif rest and len(free) > 1:
+            found.append(rest.pop(0))
+        elif rest:
+            found.append(rest[0] if len(rest) == 1 else tuple(rest))
+        elif parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD:
+            raise GradientError(
+                f"cannot call {_called(block)}: nothing to give it for {name!r}. A backward takes "
+                "the gradient of what its block returns, then the rest that the block returns "
+                f"(the cache), then arguments of {block.name} under their own names"
+            )
+    return [_current(data, x) for x in found]
+
+
+def _current(data: Any, tree: Any) -> Any:
+    """The arrays with the data that they had then, whatever was written over them since."""
+    kind = type(tree)
+    if kind is Array:
+        return Array(data(tree.id), tree.id, tree.tape)
+    if kind is dict:
+        return {key: _current(data, item) for key, item in tree.items()}
+    if kind is list or kind is tuple:
+        return kind(_current(data, item) for item in tree)
+    return tree
+
+
+def _assigned(tape: Tape, visit: Visit, result: Any) -> list[tuple[int, int]]:
+    """Which value each returned array is the gradient of."""
+    block = visit.block
+    own = inspect.signature(block.function).bind(*visit.args, **visit.kwargs).arguments
+    targets = [(name, x) for name, x in own.items() if _is_array(x)]
+    if isinstance(result, dict):
+        pairs = [(n, x, result.get(f"d{n}", result.get(n))) for n, x in targets]
+    else:
+        given = list(result) if _many(result) else [result]
+        if len(given) != len(targets):
+            names = ", ".join(name for name, _ in targets) or "none"
+            raise GradientError(
+                f"{_called(block)} returned {len(given)} gradients for {len(targets)} array "
+                f"arguments of {block.name} ({names}): return one for each, in that order, or a "
+                "dict such as {'dW': …}"
+            )
+        pairs = [(n, x, g) for (n, x), g in zip(targets, given)]
+    found = []
+    for name, x, g in pairs:
+        if type(x) is not Array or g is None:
+            continue
+        if np.shape(raw(g)) != x.shape:
+            raise GradientError(
+                f"{_called(block)} returned an array of shape {np.shape(raw(g))} as the gradient "
+                f"of {name}, which has shape {x.shape}"
+            )
+        found.append((x.id, tape.operand(g)))
+    return found
+
+
+def _is_array(x: Any) -> bool:
+    data = raw(x)
+    return isinstance(data, (np.ndarray, float, np.inexact)) and np.asarray(data).dtype.kind == "f" \
+        and (type(x) is Array or isinstance(data, np.ndarray))  # fmt: skip
+
+
+def _called(block: Any) -> str:
+    return getattr(block.given_backward, "__name__", "the backward") + "()"

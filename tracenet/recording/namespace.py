@@ -1,0 +1,275 @@
+"""The traced namespaces: `np`, `math` and a few builtins, as the user's code sees them.
+
+NumPy's own protocols never see `np.zeros(3)`, so an array made that way would swallow what is
+written into it. These namespaces stand in for NumPy's: the same functions, which record while a
+trace is running and pass straight through when none is.
+"""
+
+from __future__ import annotations
+
+import builtins
+import math
+import sys
+from collections.abc import Callable
+from functools import lru_cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ..ops import RULES, Rule
+from . import calls, memory, tape
+from .array import Array, has_arrays, raw, strip
+
+_getframe = sys._getframe
+
+
+def _general(function: Any, role: str) -> Callable[..., Any]:
+    def traced(*args: Any, **kwargs: Any) -> Any:
+        return _call(function, role, args, kwargs, _getframe(1))
+
+    return _dressed(traced, function)
+
+
+def _call(function: Any, role: str, args: Any, kwargs: Any, frame: Any) -> Any:
+    if not (has_arrays(args) or (kwargs and has_arrays(kwargs))):
+        data = function(*args, **kwargs)
+        running = tape._active
+        return data if running is None else running.fresh(data, role)
+    running = calls.tape_of((args, kwargs)) or tape._active
+    if running is None:
+        return function(*strip(args), **strip(kwargs))
+    if role == "random":
+        return _random(running, function, args, kwargs, frame)
+    return calls.call(running, function, args, dict(kwargs), frame)
+
+
+def _random(running: Any, function: Any, args: Any, kwargs: Any, frame: Any) -> Any:
+    if getattr(function, "__name__", "") == "shuffle":
+        return calls._mutating(running, function, args, kwargs, frame)
+    data = function(*strip(args), **strip(kwargs))
+    return running.fresh(data, "random")
+
+
+def _direct(function: Any, rule: Rule, count: int) -> Callable[..., Any]:
+    """The quick way for a rule with one or two operands, when it is called with just those."""
+
+    allowed = frozenset(rule.settings) - calls.IGNORED
+
+    def one(*args: Any, **kwargs: Any) -> Any:
+        x = args[0] if args else None
+        if type(x) is not Array or len(args) != 1 or not x.tape.open:
+            return _call(function, "constant", args, kwargs, _getframe(1))
+        if kwargs and not calls.simple(kwargs, allowed):
+            return _call(function, "constant", args, kwargs, _getframe(1))
+        data = function(x.data, **kwargs)
+        running = x.tape
+        frame = _getframe(1)
+        if frame is not running.frame:
+            running.enter(frame)
+        id = x.id if x.alias is None else memory.read(running, x)
+        values = running.values
+        out = len(values)
+        values.append(data)
+        running.ops.append((rule, out, (id,), kwargs, running.call, frame.f_lasti))
+        return Array(data, out, running)
+
+    def two(*args: Any, **kwargs: Any) -> Any:
+        if len(args) != 2 or kwargs or not (type(args[0]) is Array or type(args[1]) is Array):
+            return _call(function, "constant", args, kwargs, _getframe(1))
+        x, y = args
+        running = x.tape if type(x) is Array else y.tape
+        if not running.open or type(x) in (list, tuple) or type(y) in (list, tuple):
+            return _call(function, "constant", args, kwargs, _getframe(1))
+        data = function(raw(x), raw(y))
+        frame = _getframe(1)
+        if frame is not running.frame:
+            running.enter(frame)
+        ins = (running.operand(x), running.operand(y))
+        values = running.values
+        out = len(values)
+        values.append(data)
+        running.ops.append((rule, out, ins, calls.NONE, running.call, frame.f_lasti))
+        return Array(data, out, running)
+
+    return _dressed(one if count == 1 else two, function)
+
+
+def _dressed(traced: Any, function: Any) -> Any:
+    traced.__name__ = getattr(function, "__name__", "function")
+    traced.__doc__ = function.__doc__
+    traced.__wrapped_numpy__ = function
+    return traced
+
+
+def _method(ufunc: np.ufunc, name: str) -> Callable[..., Any]:
+    def traced(*args: Any, **kwargs: Any) -> Any:
+        running = calls.tape_of((args, kwargs))
+        if running is None:
+            return _call(getattr(ufunc, name), "constant", args, kwargs, _getframe(1))
+        return calls.apply_ufunc(running, ufunc, name, args, kwargs, _getframe(1))
+
+    return traced
+
+
+def _with_methods(ufunc: np.ufunc, quick: Callable[..., Any]) -> Callable[..., Any]:
+    for name in ("reduce", "accumulate", "outer", "at", "reduceat"):
+        setattr(quick, name, _method(ufunc, name))
+    return quick
+
+
+@lru_cache(maxsize=None)
+def traced(function: Any, role: str = "constant") -> Callable[..., Any]:
+    """The traced twin of a NumPy function."""
+    rule = RULES.get(function)
+    plain = rule is not None and not rule.variadic and not rule.view
+    if plain and role == "constant" and function not in calls.SPECIAL and rule is not None:
+        count = len(rule.operands)
+        quick = _direct(function, rule, count) if count <= 2 else _general(function, role)
+    else:
+        quick = _general(function, role)
+    return _with_methods(function, quick) if isinstance(function, np.ufunc) else quick
+
+
+PARTS = {np.random: "random", np.linalg: "constant", np.fft: "constant"}
+UNTOUCHED = {
+    "errstate", "seterr", "set_printoptions", "get_printoptions", "printoptions", "finfo", "iinfo",
+    "dtype", "isscalar", "issubdtype", "get_include", "show_config", "geterr", "broadcast_shapes",
+    "seed", "get_state", "set_state",
+}  # fmt: skip
+
+
+def twin(value: Any, role: str = "constant") -> Any:
+    """What stands for an attribute of NumPy in the traced namespace."""
+    if isinstance(value, ModuleType):
+        return part(value) if value in PARTS else value
+    if isinstance(value, type) or not callable(value):
+        return value
+    if getattr(value, "__name__", "") in UNTOUCHED:
+        return value
+    return traced(value, role)
+
+
+class Namespace(ModuleType):
+    """A module whose functions are the traced twins of another module's."""
+
+    def __init__(self, original: ModuleType, role: str) -> None:
+        super().__init__(original.__name__, original.__doc__)
+        self.__dict__["_original"], self.__dict__["_role"] = original, role
+
+    def __getattr__(self, name: str) -> Any:
+        value = twin(getattr(self._original, name), self._role)
+        self.__dict__[name] = value
+        return value
+
+    def __dir__(self) -> list[str]:
+        return dir(self._original)
+
+
+@lru_cache(maxsize=None)
+def part(module: ModuleType) -> Namespace:
+    """The traced twin of `np.random`, `np.linalg`, `np.fft`."""
+    return Namespace(module, PARTS[module])
+
+
+# ---------------------------------------------------------------------- math and builtins
+
+
+def _mathematical(function: Any, ufunc: Any) -> Callable[..., Any]:
+    rule = calls.rule_of(ufunc)
+
+    def traced(*args: Any) -> Any:
+        if not has_arrays(args):
+            return function(*args)
+        running = calls.tape_of(args)
+        data = function(*strip(args))
+        if running is None:
+            return data
+        ids = tuple([running.operand(x) for x in args])
+        return running.record(rule, ids, data, calls.NONE, _getframe(1))
+
+    return _dressed(traced, function)
+
+
+_MATH = {
+    "exp": np.exp, "log2": np.log2, "log10": np.log10, "log1p": np.log1p,
+    "expm1": np.expm1, "sqrt": np.sqrt, "tanh": np.tanh, "sinh": np.sinh, "cosh": np.cosh,
+    "sin": np.sin, "cos": np.cos, "tan": np.tan, "atan": np.arctan, "asin": np.arcsin,
+    "acos": np.arccos, "pow": np.power, "fabs": np.absolute, "atan2": np.arctan2,
+    "hypot": np.hypot,
+}  # fmt: skip
+
+
+def _log(x: Any, *base: Any) -> Any:
+    if type(x) is not Array or base or not x.tape.open:
+        return math.log(raw(x), *strip(base))
+    running = x.tape
+    data = math.log(x.data)
+    return running.record(
+        calls.rule_of(np.log), (running.operand(x),), data, calls.NONE, _getframe(1)
+    )
+
+
+MATH = {getattr(math, name): _mathematical(getattr(math, name), f) for name, f in _MATH.items()}
+MATH[math.log] = _dressed(_log, math.log)
+
+math_namespace = ModuleType("math", math.__doc__)
+math_namespace.__dict__.update({k: v for k, v in vars(math).items() if not k.startswith("__")})
+math_namespace.__dict__.update({f.__name__: twin for f, twin in MATH.items()})
+
+
+class _FloatType(type):
+    def __instancecheck__(cls, x: Any) -> bool:
+        return isinstance(x, builtins.float)
+
+    def __subclasscheck__(cls, kind: type) -> bool:
+        return issubclass(kind, builtins.float)
+
+    def __eq__(cls, other: object) -> bool:
+        return other is cls or other is builtins.float
+
+    def __hash__(cls) -> int:
+        return hash(builtins.float)
+
+
+class float(builtins.float, metaclass=_FloatType):  # noqa: A001
+    """`float` in the user's module: `float(cost)` stays traced, `isinstance(cost, float)` holds."""
+
+    dtype = np.dtype(builtins.float)  # so that NumPy takes it where it takes the builtin
+
+    def __new__(cls, x: Any = 0.0) -> Any:
+        if type(x) is not Array or not x.tape.open:
+            return builtins.float(raw(x))
+        data = builtins.float(x.data)
+        rule = calls.BY_NAME["reshape"]
+        ids = (x.tape.operand(x),)
+        return x.tape.record(rule, ids, data, {"shape": ()}, _getframe(1))
+
+
+def _chosen(function: Any, ufunc: Any) -> Callable[..., Any]:
+    rule = calls.rule_of(ufunc)
+
+    def traced(*args: Any, **kwargs: Any) -> Any:
+        if len(args) != 2 or kwargs or not any(_number(x) for x in args):
+            return function(*args, **kwargs)
+        running = calls.tape_of(args)
+        data = function(*strip(args))
+        if running is None:
+            return data
+        ids = tuple([running.operand(x) for x in args])
+        return running.record(rule, ids, data, calls.NONE, _getframe(1))
+
+    return _dressed(traced, function)
+
+
+def _number(x: Any) -> bool:
+    return type(x) is Array and isinstance(x.data, builtins.float)
+
+
+BUILTINS = {
+    "float": float,
+    "max": _chosen(builtins.max, np.maximum),
+    "min": _chosen(builtins.min, np.minimum),
+}
+
+__all__ = ["BUILTINS", "MATH", "Namespace", "math_namespace", "part", "traced", "twin"]

@@ -1,0 +1,144 @@
+"""What values are called: the names that the code gives them, and keys that are theirs alone.
+
+A value is called after the argument, key or attribute that it came in by, or the variable that it
+was assigned to. Where the same function runs several times its variables are numbered with it: the
+`z` of `layer 2` is z2. `_prev` is the layer before: `dA_prev` of layer 2 is dA1.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from ..records import BACKWARD, UPDATE, Value
+from . import source
+from .memory import LATER, makers, rebuild
+from .regions import up_to
+
+class Names:
+    """Gives the values of one trace their names."""
+
+    def __init__(self, builder: Any, outputs: dict[int, str]) -> None:
+        self.b = builder
+        self.outputs = outputs
+        self.keys: dict[str, int] = {}
+        self.found: dict[int, str] = {}
+        self.shared = self._shared()
+
+    def _shared(self) -> Counter[str]:
+        """How many blocks give each name: `z` in two layers is z1 and z2."""
+        seen = {
+            (name, self._ordinal_block(id))
+            for id in self.b.made
+            if (name := self._given(id)) is not None
+        }
+        return Counter(name for name, _ in seen)
+
+    def _given(self, id: int) -> str | None:
+        if id not in self.found:
+            self.found[id] = self._look(id) or ""
+        return self.found[id] or None
+
+    def _look(self, id: int) -> str | None:
+        leaf = self.b.tape.leaves.get(id)
+        if leaf is not None:
+            return leaf.name
+        maker = self.b.made.get(id)
+        if maker is None:
+            return None
+        op = self.b.tables.ops[maker]
+        if op.phase == UPDATE and op.rule == "subtract":
+            return self._given(op.ins[0])
+        if id in self.b.of and op.of is not None or not op.file:
+            return None
+        k = self._tape_place(maker)
+        if k is None:
+            return None
+        _, _, ins, _, call, lasti = self.b.tape.ops[k]
+        name = source.given_name(self.b.tape, call, lasti)
+        if name is None and op.rule in ("write", "add_at"):
+            return self._given(ins[0])  # a new version of the same variable
+        return name
+
+    def _tape_place(self, op: int) -> int | None:
+        if not hasattr(self, "_places"):
+            self._places = {op: k for k, op in self.b.op_of.items()}
+        return self._places.get(op)
+
+    def _ordinal_block(self, id: int) -> int | None:
+        maker = self.b.made.get(id)
+        if maker is None:
+            return None
+        blocks = self.b.tables.blocks
+        for block in up_to(blocks, self.b.tables.ops[maker].block, None):
+            if blocks[block].ordinal:
+                return block
+        return None
+
+    def value(self, id: int) -> Value:
+        b = self.b
+        data = b.tape.values[id]
+        if data is LATER:
+            data = self._stand_in(id)
+        of = b.of.get(id)
+        name = self._name(id, of)
+        dtype = str(data.dtype) if hasattr(data, "dtype") else type(data).__name__
+        shape = np.shape(data)
+        key = self._key(name or self._plain(id), id, of)
+        return Value(id, name, key, self._role(id, of), shape, dtype, b.made.get(id), of)
+
+    def _stand_in(self, id: int) -> Any:
+        """Something of the same shape and dtype as a value that is rebuilt only when asked for."""
+        tape, made = self.b.tape, makers(self.b.tape)
+        while tape.values[id] is LATER and tape.ops[made[id]][0].name in ("write", "add_at"):
+            id = tape.ops[made[id]][2][0]
+        data = tape.values[id]
+        return rebuild(tape.ops, made, tape.values, id) if data is LATER else data
+
+    def _name(self, id: int, of: int | None) -> str:
+        given = self._given(id)
+        if given is not None:
+            block = self._ordinal_block(id)
+            if block is not None and self.shared[given] > 1:
+                ordinal = self.b.tables.blocks[block].ordinal
+                return _numbered(given, ordinal)
+            return given
+        if of is not None:
+            base = self._name(of, self.b.of.get(of))
+            return f"d{base}" if base else ""
+        if id in self.outputs and self.outputs[id]:
+            return self.outputs[id] if self.outputs[id].isidentifier() else ""
+        return ""
+
+    def _plain(self, id: int) -> str:
+        maker = self.b.made.get(id)
+        if maker is None:
+            return f"constant_{id}"
+        return f"{self.b.tables.ops[maker].rule}_{id}"
+
+    def _key(self, name: str, id: int, of: int | None) -> str:
+        key, n = name, 1
+        while key in self.keys:
+            n += 1
+            key = f"{name}:{n}"
+        self.keys[key] = id
+        return key
+
+    def _role(self, id: int, of: int | None) -> str:
+        leaf = self.b.tape.leaves.get(id)
+        if leaf is not None:
+            return leaf.role
+        if of is not None:
+            return "gradient"
+        if id in self.outputs:
+            return "output"
+        return "intermediate" if id in self.b.made else "constant"
+
+
+def _numbered(given: str, ordinal: int) -> str:
+    """A layer's own value: z in layer 2 is z2, dA_prev is dA1."""
+    if given.endswith("_prev") and ordinal:
+        return f"{given[:-5]}{ordinal - 1}"
+    return f"{given}{ordinal}" if not given[-1:].isdigit() else f"{given}_{ordinal}"

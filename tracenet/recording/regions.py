@@ -1,0 +1,180 @@
+"""Blocks from calls: which calls of the traced program are drawn as blocks, and in which pass.
+
+Calls of the user's own functions are blocks; comprehensions, lambdas and code of libraries belong
+to the block that they run in. A function that is called more than once in the same place is
+numbered: `layer 1`, `layer 2`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from ..records import BACKWARD, FORWARD, UPDATE, Block, Op
+from .tape import Tape, foreign
+
+_TRANSPARENT = ("<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>", "<lambda>", "<module>")
+_BACKWARD = re.compile(r"(.*_)?(backward|backprop|back_prop|bprop|backpropagation)(_.*)?")
+_UPDATE = re.compile(r"update(_.*)?|(.*_)?update(_.*)?|gradient_descent.*|sgd.*|adam.*|optimi[sz]e.*")
+
+
+def blocks_of(tape: Tape, title: str, blocks: list[Block]) -> list[int]:
+    """Fills `blocks` and returns the block of each call."""
+    blocks.append(Block(0, title, title, None, FORWARD, 0, None, "", 0))
+    block_of = [0]
+    absorbs: dict[int, Any] = {}  # block -> the code that it was named for
+    for number, call in enumerate(tape.calls):
+        if number == 0:
+            continue
+        parent = block_of[call.parent]
+        if call.code is not None and absorbs.get(parent) is call.code:
+            block_of.append(parent)
+            _complete(blocks, parent, call)
+        elif call.code is not None and _see_through(call.code):
+            block_of.append(parent)
+        else:
+            block_of.append(len(blocks))
+            if call.partner is not None:
+                absorbs[len(blocks)] = call.partner.block.function.__code__
+            blocks.append(_block(tape, call, len(blocks), parent, blocks))
+    _open_root(blocks, block_of, tape)
+    _number(blocks)
+    return block_of
+
+
+def _see_through(code: Any) -> bool:
+    if code.co_name in _TRANSPARENT or code.co_filename == "<expression>":
+        return True
+    return foreign(code.co_filename)
+
+
+def _complete(blocks: list[Block], id: int, call: Any) -> None:
+    block = blocks[id]
+    blocks[id] = replace(block, file=call.code.co_filename, line=call.code.co_firstlineno)
+
+
+def _block(tape: Tape, call: Any, id: int, parent: int, blocks: list[Block]) -> Block:
+    if call.code is None:
+        function = call.name or call.partner.block.name
+        name = call.name or _friendly(function, None)
+        phase = blocks[parent].phase
+        return Block(id, name, function, parent, phase, 0, None, "", 0)
+    function = call.code.co_name
+    phase = _phase(function, blocks[parent].phase)
+    name = _friendly(function, call.owner) if phase == FORWARD else function
+    qualified = f"{call.owner}.{function}" if call.owner else function
+    file, line = call.code.co_filename, call.code.co_firstlineno
+    hand = phase == BACKWARD
+    return Block(id, name, qualified, parent, phase, 0, None, file, line, hand)
+
+
+def _phase(function: str, around: str) -> str:
+    if around != FORWARD:
+        return around
+    if _BACKWARD.fullmatch(function):
+        return BACKWARD
+    return UPDATE if _UPDATE.fullmatch(function) else FORWARD
+
+
+def _friendly(function: str, owner: str | None) -> str:
+    """`linear_forward` is drawn as `linear`, `Linear.forward` as `Linear`."""
+    if owner is not None and function in ("forward", "__call__", "call"):
+        return owner
+    short = re.sub(r"(^forward_|_forward$|_forward(?=_))", "", function)
+    return f"{owner}.{short}" if owner is not None else short
+
+
+def _open_root(blocks: list[Block], block_of: list[int], tape: Tape) -> None:
+    """The traced function is the root, not a block inside it."""
+    top = [block for block in blocks if block.parent == 0]
+    loose = any(block_of[op[4]] == 0 for op in tape.ops)
+    if len(top) != 1 or loose:
+        return
+    only = top[0].id
+    to = lambda id: 0 if id == only else id - (id > only)  # noqa: E731
+    kept = [top[0], *(b for b in blocks if b.id not in (0, only))]
+    blocks[:] = [
+        replace(b, id=to(b.id), parent=None if b.id == only else to(b.parent or 0)) for b in kept
+    ]
+    block_of[:] = [to(id) for id in block_of]
+
+
+def _number(blocks: list[Block]) -> None:
+    """Numbers equal calls in the same parent: `layer 1`, `layer 2`."""
+    of = lambda block: (block.parent, block.function)  # noqa: E731
+    total = Counter(of(block) for block in blocks if block.id)
+    seen: Counter[Any] = Counter()
+    for i, block in enumerate(blocks):
+        if not i or total[of(block)] < 2:
+            continue
+        seen[of(block)] += 1
+        ordinal = seen[of(block)]
+        blocks[i] = replace(block, ordinal=ordinal, name=f"{block.name} {ordinal}")
+
+
+def up_to(blocks: list[Block], block: int | None, stop: int | None) -> Iterator[int]:
+    """A block and those around it, from the inside, without `stop`."""
+    while block is not None and block != stop:
+        yield block
+        block = blocks[block].parent
+
+
+# ---------------------------------------------------------------------- pairs
+
+
+def pair(blocks: list[Block], ops: list[Op]) -> None:
+    """Finds the forward block of each hand-written backward block that the user's code ran.
+
+    A backward block reads what its forward block read or made: that is the cache, whatever carried
+    it. Of equal candidates the one whose name fits, and then the latest, is taken.
+    """
+    touched = _touched(blocks, ops)
+    taken = {block.of for block in blocks if block.of is not None}
+    depth = {block.id: len(list(up_to(blocks, block.id, None))) for block in blocks}
+    for block in blocks:
+        if block.phase != BACKWARD or not block.handwritten or block.of is not None:
+            continue
+        best = _best(blocks, touched, taken, depth, block)
+        if best is not None:
+            taken.add(best)
+            of = blocks[best]
+            name = f"{of.name} backward"
+            blocks[block.id] = replace(block, of=best, ordinal=of.ordinal, name=name)
+
+
+def _touched(blocks: list[Block], ops: list[Op]) -> dict[int, set[int]]:
+    """For each block, the values that it or a block inside it reads or makes."""
+    found: dict[int, set[int]] = {block.id: set() for block in blocks}
+    for op in ops:
+        for block in up_to(blocks, op.block, None):
+            found[block].update(op.ins)
+            if op.phase == FORWARD:
+                found[block].update(op.outs)
+    return found
+
+
+def _best(
+    blocks: list[Block],
+    touched: dict[int, set[int]],
+    taken: set[int],
+    depth: dict[int, int],
+    block: Block,
+) -> int | None:
+    stem = _stem(block.function)
+    scores = []
+    for other in blocks:
+        if other.phase != FORWARD or other.id in taken:
+            continue
+        same = _stem(other.function) == stem
+        common = len(touched[block.id] & touched[other.id])
+        if same and common:
+            scores.append((common, -abs(depth[block.id] - depth[other.id]), other.id))
+    return max(scores)[-1] if scores else None
+
+
+def _stem(function: str) -> str:
+    """What the names of a pair have in common: `linear` of `linear_backward`."""
+    return re.sub(r"_?(forward|backward|backprop|bprop|__call__)_?", "", function)

@@ -1,0 +1,154 @@
+"""Which modules see the traced namespaces, and for how long.
+
+While a trace runs, the modules of the traced program (the file of the traced function, what it
+imported from its own folder, and modules whose objects it is given) have `np`, `math`, `float`,
+`max` and `min` exchanged for their traced twins, and pairs such as `linear_forward` and
+`linear_backward` for functions that remember their call. NumPy itself and every other module stay
+as they are; afterwards everything is put back.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Iterable
+from types import FunctionType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from .array import Array
+from .blocks import Block, partner_name
+from .namespace import BUILTINS, MATH, math_namespace, part, traced
+from .tape import foreign
+
+_swaps: dict[int, tuple[int, dict[str, Any], list[tuple[str, Any, Any]]]] = {}
+_folders: dict[tuple[str, int], list[dict[str, Any]]] = {}
+
+
+Swap = list[tuple[dict[str, Any], str, Any, Any]]
+
+
+def swap(namespaces: Iterable[dict[str, Any]]) -> Swap:
+    """Gives these modules the traced namespaces; returns what `unswap` needs."""
+    done: Swap = []
+    for namespace in namespaces:
+        for name, plain, twin in _twins(namespace):
+            if namespace.get(name, _ABSENT) is plain:
+                namespace[name] = twin
+                done.append((namespace, name, plain, twin))
+    return done
+
+
+def unswap(done: Swap) -> None:
+    """Puts everything back, except what the code itself changed in the meantime."""
+    for namespace, name, plain, twin in reversed(done):
+        if namespace.get(name) is twin:
+            if plain is _ABSENT:
+                del namespace[name]
+            else:
+                namespace[name] = plain
+
+
+_ABSENT = object()
+
+
+def _twins(namespace: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+    known = _swaps.get(id(namespace))
+    if known is not None and known[0] == len(namespace) and known[1] is namespace:
+        return known[2]
+    found = [
+        (name, value, twin)
+        for name, value in list(namespace.items())
+        if (twin := _twin(name, value, namespace)) is not None
+    ]
+    found += [(name, _ABSENT, twin) for name, twin in BUILTINS.items() if name not in namespace]
+    _swaps[id(namespace)] = (len(namespace), namespace, found)
+    return found
+
+
+def _twin(name: str, value: Any, namespace: dict[str, Any]) -> Any:
+    if value is np:
+        from .. import numpy as traced_numpy
+
+        return traced_numpy
+    if value is math:
+        return math_namespace
+    if isinstance(value, ModuleType):
+        return part(value) if value in (np.random, np.linalg, np.fft) else None
+    if isinstance(value, FunctionType) and value.__globals__ is namespace:
+        return _paired(name, value, namespace)
+    if isinstance(value, type) or not callable(value):
+        return None
+    return _function(value)
+
+
+def _function(value: Any) -> Any:
+    try:
+        if value in MATH:
+            return MATH[value]
+    except TypeError:  # not hashable
+        return None
+    module = getattr(value, "__module__", None) or ""
+    if isinstance(value, np.ufunc) and getattr(np, value.__name__, None) is value:
+        return traced(value)
+    if module == "numpy" or module.startswith("numpy.") and not module.startswith("numpy.testing"):
+        return traced(value, "random" if module.startswith("numpy.random") else "constant")
+    return None
+
+
+def _paired(name: str, function: FunctionType, namespace: dict[str, Any]) -> Any:
+    other = partner_name(name)
+    backward = namespace.get(other) if other else None
+    if isinstance(backward, FunctionType):
+        return Block(function, name, backward, by_name=True)
+    backward = namespace.get(f"{name}_backward")
+    if isinstance(backward, FunctionType) and not name.endswith("_backward"):
+        return Block(function, name, backward, by_name=True)
+    return None
+
+
+def program(function: Any, *given: Any) -> list[dict[str, Any]]:
+    """The modules of the program that a function, and objects that it is given, belong to."""
+    own = _namespace(function)
+    found = list(_with_siblings(own)) if own is not None else []
+    for thing in given:
+        if type(thing) not in _PLAIN:
+            other = _namespace(thing)
+            found += [n for n in _with_siblings(other) if not any(n is m for m in found)] if other else []
+    return found
+
+
+_PLAIN = {Array, np.ndarray, dict, list, tuple, float, int, str, bool, type(None)}
+
+
+def _with_siblings(namespace: dict[str, Any]) -> list[dict[str, Any]]:
+    file = namespace.get("__file__")
+    siblings = _siblings(file) if file else []
+    return siblings if any(n is namespace for n in siblings) else [namespace, *siblings]
+
+
+def _namespace(thing: Any) -> dict[str, Any] | None:
+    for candidate in (thing, getattr(thing, "__func__", None), getattr(thing, "__wrapped__", None)):
+        if isinstance(candidate, FunctionType):
+            return candidate.__globals__
+    module = sys.modules.get(getattr(type(thing), "__module__", "") or "")
+    file = getattr(module, "__file__", None)
+    return None if module is None or not file or foreign(file) else module.__dict__
+
+
+def _siblings(file: str) -> list[dict[str, Any]]:
+    """The modules that were loaded from the folder of a file or from below it."""
+    key = (file, len(sys.modules))
+    if key not in _folders:
+        start = os.path.join(os.path.dirname(os.path.abspath(file)), "")
+        _folders.clear()
+        _folders[key] = [
+            vars(module)
+            for module in list(sys.modules.values())
+            if (other := getattr(module, "__file__", None))
+            and other.startswith(start)
+            and not foreign(other)
+        ]
+    return _folders[key]

@@ -1,0 +1,87 @@
+"""Writes diagrams: a `Diagram` becomes the bytes of a file.
+
+Each format is one module with `encode(diagram)`, named in one table here, and loaded when it is
+first asked for. A file is written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+
+from ..diagram import Diagram
+from ..errors import UsageError, unknown
+
+FORMATS = {
+    "svg": "svg",
+    "png": "png",
+    "pdf": "pdf",
+    "dot": "dot",
+    "gv": "dot",
+    "json": "diagram_json",
+}
+"""The suffix of a file → the module that writes it."""
+
+
+def encode(diagram: Diagram, format: str) -> bytes:
+    """The diagram in a format, named by its suffix, `"svg"` or `".svg"`.
+
+    Raises UsageError for an unknown format, EngineError where Graphviz is needed and missing.
+    """
+    suffix = format.lower().removeprefix(".")
+    if suffix not in FORMATS:
+        raise unknown("format", format, FORMATS)
+    data: bytes = import_module(f".{FORMATS[suffix]}", __name__).encode(diagram)
+    return data
+
+
+def write(diagram: Diagram, path: str | Path) -> Path:
+    """Draws the diagram into a file, in the format of its suffix; what was there is replaced."""
+    path = Path(path)
+    if not path.suffix:
+        raise UsageError(f"{str(path)!r} has no suffix: choose one of {', '.join(FORMATS)}")
+    if path.suffix.lower().removeprefix(".") not in FORMATS:
+        raise unknown("format", path.suffix, FORMATS)
+    _check_folder(path)
+    return write_bytes(path, encode(diagram, path.suffix))
+
+
+def write_bytes(path: str | Path, data: bytes) -> Path:
+    """Writes a file in one step: readers see the old one or the new one, never half of it."""
+    path = Path(path)
+    _check_folder(path)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        raise UsageError(f"{str(path)!r} cannot be written: {error.strerror}") from None
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.chmod(name, _mode(path))
+        os.replace(name, path)
+    except BaseException as error:
+        with suppress(OSError):
+            os.unlink(name)
+        if isinstance(error, OSError):
+            raise UsageError(f"{str(path)!r} cannot be written: {error.strerror}") from None
+        raise
+    return path
+
+
+def _check_folder(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise UsageError(f"{str(path)!r} cannot be written: there is no folder {str(path.parent)!r}")
+    if path.is_dir():
+        raise UsageError(f"{str(path)!r} cannot be written: it is a folder")
+
+
+def _mode(path: Path) -> int:
+    """The mode of the file that is replaced, or that of a file that is made now."""
+    with suppress(OSError):
+        return path.stat().st_mode & 0o777
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask

@@ -1,0 +1,102 @@
+"""Every colour of a picture, in one table.
+
+Blue is forward and vermillion backward (Okabe and Ito's pair that colour-blind readers tell
+apart); place, dashes and the d prefix say the same without colour. Text has a contrast of at
+least 4.5 to 1 against what it stands on, which a test holds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Ink:
+    """The colours of one kind of box: its border, its ground, the ground of its numbers."""
+
+    border: str
+    ground: str
+    cell: str
+    dashed: bool = False
+
+
+FORWARD_BLUE = "#0072B2"
+VERMILLION = "#D55E00"
+GREY = "#57606a"
+OCHRE = "#8a6d00"
+WHITE = "#ffffff"
+
+TEXT = "#1f2328"
+QUIET = "#57606a"
+"""Text that comes second: labels of statistics, remarks."""
+STRUCK = "#6e7781"
+"""Text of what was not computed; the arrow to it is lighter."""
+STRUCK_ARROW = "#afb8c1"
+ALARM_TEXT = "#a40e26"
+ALARM_CELL = "#ffd7d5"
+"""Numbers that are NaN or infinite."""
+FRAME = "#8c959f"
+FRAME_GROUND = "#fafbfc"
+
+PLAIN = Ink(GREY, "#f6f8fa", "#e1e4e8")
+
+NODES = {
+    "input": PLAIN,
+    "parameter": PLAIN,
+    "value": PLAIN,
+    "forward": Ink(FORWARD_BLUE, "#eaf4fb", "#d3e8f6"),
+    "cache": Ink(OCHRE, "#fffbea", "#fdf0c0", dashed=True),
+    "loss": Ink("#1a7f37", "#eefbf1", "#cdeed6"),
+    "backward": Ink(VERMILLION, "#fdf1ea", "#f8dcc8"),
+    "gradient": Ink(VERMILLION, WHITE, "#f8dcc8"),
+    "update": Ink("#6639ba", "#f5f0ff", "#e4d8fb"),
+}
+
+EDGES = {
+    "data": Ink(FORWARD_BLUE, WHITE, "#d3e8f6"),
+    "cache": Ink(OCHRE, WHITE, "#fdf0c0", dashed=True),
+    "gradient": Ink(VERMILLION, WHITE, "#f8dcc8"),
+}
+
+HEAT_NAN = "#1f2328"
+LEVELS = 12
+"""Shades of the heatmap on either side of zero: few, so that labels stay short."""
+
+
+def heat(value: float | None) -> str:
+    """The colour of a number from -1 (blue) over 0 (white) to 1 (vermillion); None is NaN.
+
+    >>> heat(-1), heat(0), heat(1), heat(None)
+    ('#0072b2', '#ffffff', '#d55e00', '#1f2328')
+    """
+    if value is None:
+        return HEAT_NAN
+    end = VERMILLION if value > 0 else FORWARD_BLUE
+    return mixed(WHITE, end, round(min(abs(value), 1) * LEVELS) / LEVELS)
+
+
+def mixed(start: str, end: str, share: float) -> str:
+    """The colour that lies a share of the way from one to another."""
+    pairs = zip(channels(start), channels(end), strict=True)
+    return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in pairs)
+
+
+def channels(colour: str) -> tuple[int, int, int]:
+    """Red, green and blue, 0 to 255."""
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast of two colours, from 1 to 21, as WCAG 2 defines it.
+
+    >>> contrast("#ffffff", "#000000")
+    21.0
+    """
+    low, high = sorted((_luminance(one), _luminance(other)))
+    return round((high + 0.05) / (low + 0.05), 2)
+
+
+def _luminance(colour: str) -> float:
+    parts = [c / 255 for c in channels(colour)]
+    r, g, b = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
