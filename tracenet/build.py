@@ -217,8 +217,7 @@ class _Builder:
         for id, value in values.items():
             base, gradient = split_gradient(value.name)
             of = keys.get(base) if gradient else None
-            phase = self.tables.ops[value.op].phase if value.op is not None else FORWARD
-            if of is None or value.of is not None or phase != BACKWARD:
+            if of is None or value.op is None or value.of is not None:
                 continue
             if values[of].shape == value.shape:
                 values[id] = replace(value, of=of, role="gradient")

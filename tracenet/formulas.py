@@ -43,6 +43,7 @@ class Formulas:
         self.values = trace.values
         self.ops = trace.ops
         self.calls = _small_calls(trace)
+        self.seeds = trace.seeds()
 
     # ------------------------------------------------------------------ lines
 
@@ -54,10 +55,18 @@ class Formulas:
         op = self.ops[value.op]
         if op.rule == "write":
             return self._written(op, value.name)
-        term = self._derived(op, id) if op.of is not None else self._made(op, id)
+        term = self._of(op, id)
         if plain(term.text) == plain(notation.text(value.name)):
             return ()
         return _cut((*notation.text(value.name), Run(" = "), *term.text))
+
+    def _of(self, op: Op, id: int) -> Term:
+        """How a value was made: forwards, as a gradient, or as a sum of gradients."""
+        if op.of is not None:
+            return self._derived(op, id)
+        target = self.values[id].of
+        derived = op.phase == BACKWARD and not self.trace.blocks[op.block].handwritten
+        return (self._through_call(op, target) if derived else None) or self._made(op, id)
 
     def _written(self, op: Op, name: str) -> Text:
         """`dZ[Z ≤ 0] = 0`."""
@@ -99,7 +108,14 @@ class Formulas:
         if value.name:
             return Term(notation.text(value.name))
         op = self.ops[value.op]  # type: ignore[index]
-        return self._derived(op, id) if op.of is not None else self._made(op, id)
+        return self._of(op, id)
+
+    def label(self, id: int) -> Text:
+        """What a value is called in a list of arrays: its name, or a short formula for it."""
+        value = self.values[id]
+        if value.name or value.op is None or value.of is not None:
+            return notation.text(value.name) if value.name else ()
+        return _cut(self._of(self.ops[value.op], id).text, 18)
 
     # ------------------------------------------------------------------ derived backward
 
@@ -118,10 +134,24 @@ class Formulas:
         terms: dict[str, Any] = {n: self.term(i) for n, i in zip(rule.operands, forward.ins)}
         terms["g"] = self.term(op.ins[0])
         terms["out"] = self.term(forward.outs[0])
-        filled = self._filled(self._scaled(rule.mirrors[place], forward), rule.mirror_binds, terms, forward.settings)
+        mirror = self._simpler(self._scaled(rule.mirrors[place], forward), op, forward)
+        filled = self._filled(mirror, rule.mirror_binds, terms, forward.settings)
         if self._was_summed(op, id):
             return Term((Run("Σ "), *_grouped(filled, PRODUCT)), PRODUCT)
         return filled
+
+    def _simpler(self, mirror: str, op: Op, forward: Op) -> str:
+        """The square's 2 x, and nothing for the gradient of the loss by itself, which is 1."""
+        if forward.rule == "power" and self._number_of(forward.ins[1]) == 2:
+            mirror = "{g} · 2 {x}"
+        if op.ins[0] in self.seeds:
+            for start in ("{g} ⊙ ", "{g} · "):
+                mirror = mirror.removeprefix(start)
+        return mirror
+
+    def _number_of(self, id: int) -> Any:
+        data = self.trace.data(id)
+        return data if np.ndim(data) == 0 else None
 
     def _place(self, op: Op, id: int, forward: Op, default: int) -> int:
         position = op.outs.index(id) if id in op.outs else 0
@@ -146,7 +176,8 @@ class Formulas:
             blocks = self.trace.blocks
             mine = blocks[op.block].of
             maker = self.values[out].op
-            if gradient is None or maker is None or mine != self.ops[maker].block:
+            outside = op.of is not None and maker is not None and mine != self.ops[maker].block
+            if gradient is None or maker is None or outside:
                 continue
             word = notation.function(name)
             inner = (Run(f"{word}′("), *self.term(x).text, Run(")"))
@@ -157,14 +188,16 @@ class Formulas:
 
     def _filled(self, template: str, binds: int, terms: dict[str, Any], settings: Any) -> Term:
         runs: list[Run] = []
-        for i, (word, name, raised) in enumerate(_pieces(template)):
+        pieces = list(_pieces(template))
+        for i, (word, name, raised) in enumerate(pieces):
             if word:
                 runs += _styled(word)
             elif name in terms:
                 term = terms[name]
                 need = LOOSE if raised or binds == ATOM else binds + (1 if i and binds else 0)
                 inside = _bracketed(template, name)
-                part = term.text if inside or raised else _grouped(term, need)
+                sums = i == len(pieces) - 1 and binds == PRODUCT and _prefixed(term.text)
+                part = term.text if inside or raised or sums else _grouped(term, need)
                 runs += [Run(r.text, "sup") for r in part] if raised else part
             elif name in settings:
                 runs.append(Run(str(settings[name])))
@@ -190,6 +223,11 @@ def _grouped(term: Term, need: int) -> Text:
     return term.text if term.binds >= need else (Run("("), *term.text, Run(")"))
 
 
+def _prefixed(text: Text) -> bool:
+    """A sum of all elements at the end of a product needs no parentheses: 0.5 · Σ (a − y)²."""
+    return bool(text) and text[0].text.startswith("Σ ")
+
+
 def _joined(texts: list[Text]) -> Text:
     runs: list[Run] = []
     for i, text in enumerate(texts):
@@ -203,12 +241,12 @@ def _number(data: Any) -> str:
     return f"{float(data):.4g}".replace("-", "−")
 
 
-def _cut(text: Text) -> Text:
+def _cut(text: Text, longest: int = LONGEST) -> Text:
     length, kept = 0, []
     for run in text:
         length += len(run.text)
-        if length > LONGEST:
-            keep = run.text[: max(0, len(run.text) - (length - LONGEST))]
+        if length > longest:
+            keep = run.text[: max(0, len(run.text) - (length - longest))]
             return (*kept, *([Run(keep, run.style)] if keep else []), Run(" …"))
         kept.append(run)
     return tuple(kept)

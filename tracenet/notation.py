@@ -13,7 +13,7 @@ from .diagram import Run, Text
 GREEK = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "eps": "ε",
     "theta": "θ", "lambda": "λ", "lambd": "λ", "mu": "μ", "sigma": "σ", "phi": "φ", "rho": "ρ",
-    "eta": "η", "tau": "τ", "omega": "ω", "pi": "π",
+    "eta": "η", "tau": "τ", "omega": "ω", "pi": "π", "learning_rate": "α", "lr": "α",
 }  # fmt: skip
 
 FUNCTIONS = {"sigmoid": "σ", "logistic": "σ", "sigma": "σ", "sigm": "σ", "relu": "ReLU"}
@@ -51,10 +51,12 @@ def split_gradient(name: str) -> tuple[str, bool]:
 
 
 def _symbol(name: str) -> Text:
+    if name in GREEK:
+        return (Run(GREEK[name], "i"),)
     found = re.fullmatch(r"([^\W\d_]+?)(?:_?(\d+))?(?:_([^\W\d]+))?(\d+)?", name)
-    if found is None:
+    letter, number, index, last = found.groups() if found is not None else (name, "", "", "")
+    if found is None or (index and len(letter) > 2 and letter not in GREEK):
         return (Run(name),)
-    letter, number, index, last = found.groups()
     number = number or last
     symbol = GREEK.get(letter, letter)
     style = "i" if len(symbol) <= 2 else ""

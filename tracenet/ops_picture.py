@@ -50,16 +50,17 @@ class _OpsPicture(Drawing):
         self.box: dict[int, str] = {}  # op -> node
         self.column: dict[int, int] = {}  # op -> column
         self.ids: set[int] = set()
+        self.gradient_box: dict[int, str] = {}  # gradient of a leaf -> its node
 
     def made(self, depth: int) -> Diagram:
         shown = [op for op in self.trace.ops if self.backward or op.phase == FORWARD]
         self.ids = {op.id for op in shown}
         for op in shown:
             self._place(op)
-        for op in shown:
-            self._wire(op)
         if self.backward:
             self._gradients()
+        for op in shown:
+            self._wire(op)
         frames = self._frames(depth)
         diagram = self.done("ops")
         return replace(diagram, frames=frames)
@@ -71,6 +72,8 @@ class _OpsPicture(Drawing):
         kind = {FORWARD: "forward", BACKWARD: "backward", UPDATE: "update"}[op.phase]
         loss = op.phase == FORWARD and bool(set(op.outs) & self.trace.loss_values())
         title = SYMBOLS.get(op.rule, op.rule)
+        if op.rule == "multiply" and not any(self.trace.values[i].shape for i in op.ins):
+            title = "×"
         self.box[op.id] = self.node(
             "loss" if loss else kind, lane, column, _named(op), title=(Run(title, "b"),),
             shown=self.arrays(op.outs), block=self.path(op.block),
@@ -96,34 +99,46 @@ class _OpsPicture(Drawing):
 
     def _wire(self, op: Op) -> None:
         kind = "data" if op.phase == FORWARD else "gradient"
+        leaves: dict[str, list[int]] = {}
         for i in dict.fromkeys(op.ins):
             value = self.trace.values[i]
             if value.op is not None and value.op in self.ids:
                 maker = self.trace.ops[value.op]
                 crossing = maker.phase == FORWARD and op.phase != FORWARD
+                tail = self.box[maker.id]
+                if op.phase == UPDATE:
+                    tail = self.gradient_box.get(i, tail)
                 if not (crossing and op.of is not None):
-                    self.edge(self.box[maker.id], self.box[op.id], "cache" if crossing else kind)
+                    self.edge(tail, self.box[op.id], "cache" if crossing else kind)
             elif op.phase == FORWARD and (value.name or value.role == "random"):
                 leaf = "parameter" if value.role == "parameter" else "input"
-                node = self.node(
-                    leaf, PARAMETER_LANE, self.column[op.id], value.name or value.role,
-                    shown=(self.array(i),), block=self.path(op.block),
-                )  # fmt: skip
-                self.edge(node, self.box[op.id], "data")
+                leaves.setdefault(leaf, []).append(i)
+        for leaf, ids in leaves.items():
+            names = ", ".join(self.trace.values[i].name or "random" for i in ids)
+            node = self.node(
+                leaf, PARAMETER_LANE, self.column[op.id], names, shown=self.arrays(ids),
+                block=self.path(op.block),
+            )  # fmt: skip
+            self.edge(node, self.box[op.id], "data")
         if op.of is not None and op.of in self.ids:
             self.edge(self.box[op.of], self.box[op.id], "cache")
 
     def _gradients(self) -> None:
         """The gradients of inputs and parameters, under the last op that added to them."""
+        under: dict[int, list[int]] = {}
         for id, gradient in self.trace.gradients().items():
             value, made = self.trace.values[id], self.trace.values[gradient].op
-            if value.op is not None or not value.name or made is None or made not in self.box:
-                continue
+            if value.op is None and value.name and made is not None and made in self.box:
+                under.setdefault(made, []).append(gradient)
+        for made, gradients in under.items():
+            gradients.sort(key=lambda g: self.trace.values[g].of or 0)
+            names = ", ".join(self.trace.values[g].name for g in gradients)
             node = self.node(
-                "gradient", GRADIENT_LANE, self.column[made], f"d{value.name}",
-                shown=(self.array(gradient),), block=self.path(self.trace.ops[made].block),
+                "gradient", GRADIENT_LANE, self.column[made], names, shown=self.arrays(gradients),
+                block=self.path(self.trace.ops[made].block),
             )  # fmt: skip
             self.edge(self.box[made], node, "gradient")
+            self.gradient_box.update(dict.fromkeys(gradients, node))
 
     def _frames(self, depth: int) -> tuple[Frame, ...]:
         """One frame for each block at a depth, around its ops and their mirrors."""

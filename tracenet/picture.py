@@ -80,14 +80,14 @@ class Drawing:
     def edge(self, tail: str, head: str, kind: str, shown: Iterable[Shown] = ()) -> None:
         self.edges.append(Edge(f"e{len(self.edges)}", tail, head, kind, tuple(shown)))
 
-    def array(self, id: int, name: str | None = None) -> Shown:
+    def array(self, id: int, name: str | None = None, digits: int = 0) -> Shown:
         """A value as it is drawn."""
         value = self.trace.values[id]
-        label = value.name if name is None else name
         data = self.trace.data(id)
         state = {"constant": "constant", "random": "random"}.get(value.role, "")
-        text = notation.text(label) if label else ()
-        return shown(text, value.key, data, values=self.mode, digits=self.digits, state=state)
+        text = self.formulas.label(id) if name is None else notation.text(name)
+        digits = digits or self.digits
+        return shown(text, value.key, data, values=self.mode, digits=digits, state=state)
 
     def arrays(self, ids: Iterable[int]) -> tuple[Shown, ...]:
         """Several values; past a limit they are counted instead."""
@@ -192,7 +192,7 @@ class _Picture(Drawing):
             return self.arrays(dict.fromkeys(ends))
         seeds = self.trace.loss_values()
         made = [out for k in part.ops for out in self.trace.ops[k].outs if out in seeds]
-        return (self.array(made[0]),)
+        return (self.array(made[0], digits=min(17, self.digits + 5)),)  # it is compared, not read
 
     def _is_read(self, id: int) -> bool:
         return any(
@@ -203,12 +203,15 @@ class _Picture(Drawing):
 
     def _lines(self, part: Part) -> tuple[Text, ...]:
         """The formulas of a part: of each value that has a name, the last ones first chosen."""
+        return self._some_lines(part, hide=True) or self._some_lines(part, hide=False)
+
+    def _some_lines(self, part: Part, hide: bool) -> tuple[Text, ...]:
         found: list[Text] = []
         names: set[str] = set()
         wanted = [out for k in part.ops for out in self.trace.ops[k].outs]
         for id in reversed(wanted):
             value = self.trace.values[id]
-            if not value.name or value.name in names or self._hidden(part, id):
+            if not value.name or value.name in names or hide and self._hidden(part, id):
                 continue
             line = self.formulas.line(id)
             if line:
@@ -308,7 +311,8 @@ class _Picture(Drawing):
         if part.derived or any(values[v].of is not None for v in made):
             last = set(self.trace.gradients().values())
             ours = [v for v in made if values[v].of is not None and v in last]
-            return [v for v in ours if self._is_leaf(v) and not self._is_left(v)]
+            out = [v for v in ours if self._is_leaf(v) and not self._is_left(v)]
+            return sorted(out, key=lambda v: values[v].of or 0)  # in the order of the parameters
         return [v for v in made if self._goes_out(v, part)]
 
     def _is_leaf(self, gradient: int) -> bool:
@@ -363,7 +367,7 @@ class _Picture(Drawing):
                 struck = Shown(name=notation.text(name), key=name, state="not computed")
                 cells: tuple[Shown, ...] = (struck,)
             else:
-                cells = (self.array(gradient, name),)
+                cells = (self.array(gradient),)
             node = self.node("gradient", BACKWARD_LANE, 0, name, shown=cells)
             for b in under:
                 self.edge(self.box[b], node, "gradient")
@@ -378,6 +382,18 @@ class _Picture(Drawing):
                 for out in self.trace.ops[k].outs:
                     if self.trace.values[out].name == name:
                         return out
+        return self._unread_gradient(id, under)
+
+    def _unread_gradient(self, id: int, under: list[int]) -> int | None:
+        """What a hand-written first block gives for its input under another name: dA_prev, dA0."""
+        values, ops = self.trace.values, self.trace.ops
+        read = {i for op in ops for i in op.ins}
+        for i in under:
+            for k in reversed(self.parts[i].ops):
+                value = values[ops[k].outs[0]]
+                alike = value.shape == values[id].shape and value.of is None
+                if alike and value.id not in read and notation.split_gradient(value.name)[1]:
+                    return value.id
         return None
 
     # ------------------------------------------------------------------ updates, failure

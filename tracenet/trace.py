@@ -260,6 +260,12 @@ class Trace:
         """For each value that got one, the number of its gradient."""
         return self._replays[-1].gradients if self._replays else self._tables.by_hand
 
+    def seeds(self) -> set[int]:
+        """The gradients of 1 that a backward pass from a loss began with."""
+        if not self._replays:
+            return set()
+        return {g for g in self._replays[-1].seeds.values() if np.all(self.data(g) == 1)}
+
     def loss_values(self) -> set[int]:
         """The values that the backward pass began with; before it, the loss that it would."""
         if self._replays:

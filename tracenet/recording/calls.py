@@ -455,8 +455,6 @@ SPECIAL: dict[Any, Handler] = {
             np.shape, np.ndim, np.size, np.allclose, np.array_equal, np.array_equiv,
             np.may_share_memory, np.shares_memory, np.result_type, np.can_cast, np.iscomplexobj,
             np.isrealobj, np.isscalar, np.array2string, np.array_repr, np.array_str,
-            np.testing.assert_allclose, np.testing.assert_array_equal,
-            np.testing.assert_array_almost_equal, np.testing.assert_almost_equal,
         ),
         _plainly,
     ),
