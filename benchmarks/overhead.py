@@ -23,7 +23,10 @@ try:
 except ImportError:  # the column stays empty
     autograd = None
 
-NETWORKS = [("2-3-1, batch 4", [2, 3, 1], 4, 2000), ("784-128-64-10, batch 64", [784, 128, 64, 10], 64, 60)]
+NETWORKS = [
+    ("2-3-1, batch 4", [2, 3, 1], 4, 2000),
+    ("784-128-64-10, batch 64", [784, 128, 64, 10], 64, 60),
+]
 ROUNDS = 15
 
 
@@ -85,7 +88,7 @@ def measure(sizes: list[int], batch: int, repeats: int) -> tuple[float, float, f
     def with_tracenet():
         return tracer.trace(traced_loss, X, Y, parameters).backward()
 
-    plain = lambda: by_hand(X, Y, parameters)  # noqa: E731
+    plain = lambda: by_hand(X, Y, parameters)
     check = with_tracenet()
     loss, grads = plain()
     assert check.result == loss

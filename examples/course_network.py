@@ -1,6 +1,6 @@
 """A deep network in the style of a course assignment. It knows nothing of tracenet.
 
-    tracenet render examples/course_network.py --call 'iteration(X, Y, parameters, 0.5)'
+tracenet render examples/course_network.py --call 'iteration(X, Y, parameters, 0.5)'
 """
 
 import numpy as np

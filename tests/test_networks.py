@@ -125,7 +125,7 @@ def test_hand_written_step_is_recognised():
         ("layer 1 backward", "backward"),
         ("update", "update"),
     ]
-    cost = lambda: flat.step(*args)[0]  # noqa: E731
+    cost = lambda: flat.step(*args)[0]
     for name, array in zip(("W1", "b1", "W2", "b2"), args[2:6]):
         np.testing.assert_allclose(trace.gradient(name), numerical(cost, array), rtol=1e-6)
 

@@ -144,7 +144,7 @@ def test_cs231n_sigmoid():
 
 def test_cs231n_layers():
     given, expected = truth("cs231n_affine_forward")
-    affine = lambda x, w, b: x.reshape(x.shape[0], -1).dot(w) + b  # noqa: E731
+    affine = lambda x, w, b: x.reshape(x.shape[0], -1).dot(w) + b
     close(tracer.trace(affine, **given).result, expected["out"])
     given, expected = truth("cs231n_relu_forward")
     close(tracer.trace(lambda x: np.maximum(0, x), **given).result, expected["out"])

@@ -14,7 +14,7 @@ TRUTHS = Path(__file__).parent / "truths"
 def truth(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Inputs and expected outputs of one example; lists are arrays, numbers stay numbers."""
     data = json.loads((TRUTHS / f"{name}.json").read_text())
-    plain = lambda table: {  # noqa: E731
+    plain = lambda table: {
         k: np.array(v, dtype=float) if isinstance(v, list) else v for k, v in table.items()
     }
     return plain(data["inputs"]), plain(data["expected"])

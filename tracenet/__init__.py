@@ -1,10 +1,10 @@
 """tracenet runs hand-written NumPy networks as they stand and draws what they did.
 
-    from tracenet import tracer
+from tracenet import tracer
 
-    trace = tracer.trace(forward, X, parameters)
-    trace.backward()
-    trace.render("network.svg")
+trace = tracer.trace(forward, X, parameters)
+trace.backward()
+trace.render("network.svg")
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from . import numpy as numpy
     from . import tracer as tracer
-    from .trace import Trace as Trace
     from .recording.load import load as load
+    from .trace import Trace as Trace
 
 from .version import VERSION as __version__
 

@@ -18,7 +18,6 @@ import numpy as np
 from .errors import GradientError, NoRuleError
 from .ops import Rule, unbroadcast
 from .recording import handwritten
-from .recording.memory import LATER
 from .recording.tape import Tape
 
 MIRROR, SUM, CODE = "mirror", "sum", "code"
@@ -110,9 +109,7 @@ def _reached(visit: Any, gradients: dict[int, int]) -> bool:
     return any(array.id in gradients for array in handwritten.outputs(visit))
 
 
-def _mirror(
-    tape: Tape, data: Any, result: Replay, k: int, gradient: int, leads: bytearray
-) -> None:
+def _mirror(tape: Tape, data: Any, result: Replay, k: int, gradient: int, leads: bytearray) -> None:
     """Replays the mirror of one operation: a gradient for each operand that leads back."""
     rule, out, ins, settings, _, _ = tape.ops[k]
     values = tape.values

@@ -13,11 +13,11 @@ from typing import Any
 from .backward import CODE, MIRROR, Replay
 from .notation import split_gradient
 from .ops import Rule
-from .records import BACKWARD, FORWARD, UPDATE, Block, Op, Value
 from .recording import source
 from .recording.naming import Names
 from .recording.regions import blocks_of, pair, up_to
 from .recording.tape import Tape
+from .records import BACKWARD, FORWARD, UPDATE, Block, Op, Value
 
 
 @dataclass(slots=True)
@@ -114,9 +114,7 @@ class _Builder:
     def _mirrored(self, k: int, gradient: int, made: tuple[tuple[int, int], ...]) -> None:
         rule, out, ins, settings, call, lasti = self.tape.ops[k]
         operands = tuple(i for i, _ in made)
-        saved = tuple(
-            dict.fromkeys(v for i in operands for v in _reads(rule, i, ins, out))
-        )
+        saved = tuple(dict.fromkeys(v for i in operands for v in _reads(rule, i, ins, out)))
         for i, id in made:
             self.of[id] = ins[i]
         self._op(
@@ -231,7 +229,10 @@ def _reads(rule: Rule, i: int, ins: tuple[int, ...], out: int) -> list[int]:
     """The values that the backward of one operand reads besides the gradient."""
     if rule.variadic:
         words = rule.saves[0].split() if rule.saves else []
-        return [*(ins if rule.operands[0].lstrip("*") in words else ()), *([out] if "out" in words else ())]
+        return [
+            *(ins if rule.operands[0].lstrip("*") in words else ()),
+            *([out] if "out" in words else ()),
+        ]
     words = rule.saves[i].split() if i < len(rule.saves) else []
     return [out if w == "out" else ins[rule.operands.index(w)] for w in words]
 

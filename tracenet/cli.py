@@ -39,13 +39,31 @@ def main() -> None:
 @main.command()
 @click.argument("target")
 @click.option("-o", "--output", metavar="FILE", help="Where to draw; - is standard output.")
-@click.option("--format", "format_", metavar="FORMAT", help=f"{', '.join(FORMATS)}; by default the suffix's.")
+@click.option(
+    "--format", "format_", metavar="FORMAT", help=f"{', '.join(FORMATS)}; by default the suffix's."
+)
 @click.option("--call", metavar="EXPR", help="Evaluate EXPR in TARGET with everything traced.")
-@click.option("--view", default="blocks", show_default=True, help="blocks: two rows. ops: each operation over its mirror.")
+@click.option(
+    "--view",
+    default="blocks",
+    show_default=True,
+    help="blocks: two rows. ops: each operation over its mirror.",
+)
 @click.option("--depth", type=int, metavar="N", help="How far blocks are opened, from 1.")
-@click.option("--values", default="full", show_default=True, help="How much of the arrays: full, summary, shapes, none.")
-@click.option("--digits", type=int, default=4, show_default=True, help="Significant digits of numbers.")
-@click.option("--backward/--forward-only", default=None, help="Replay and draw the backward pass, or leave it out.")
+@click.option(
+    "--values",
+    default="full",
+    show_default=True,
+    help="How much of the arrays: full, summary, shapes, none.",
+)
+@click.option(
+    "--digits", type=int, default=4, show_default=True, help="Significant digits of numbers."
+)
+@click.option(
+    "--backward/--forward-only",
+    default=None,
+    help="Replay and draw the backward pass, or leave it out.",
+)
 @click.option("--learning-rate", type=float, metavar="α", help="Add the update W := W - α dW.")
 @click.option("--partial", is_flag=True, help="Draw what was recorded when the code raises.")
 def render(
@@ -115,7 +133,9 @@ def _destination(target: str, output: str | None, format_: str | None) -> tuple[
         raise unknown("suffix", Path(output).suffix or output, ["." + f for f in FORMATS])
     folder = Path(output).parent
     if not folder.is_dir():
-        raise UsageError(f"cannot write {output!r}: there is no folder {str(folder)!r}; make it first")
+        raise UsageError(
+            f"cannot write {output!r}: there is no folder {str(folder)!r}; make it first"
+        )
     return output, suffix
 
 
@@ -142,7 +162,7 @@ def _traces(target: str, call: str | None) -> tuple[list[Trace], Exception | Non
             f"tracenet say what to run, as in tracenet render {target} --call 'forward(X)'"
         )
     partial = getattr(error, "tracenet_trace", None)
-    return (traces + [partial] if partial is not None else traces), error
+    return ([*traces, partial] if partial is not None else traces), error
 
 
 def _split(target: str) -> tuple[str, str | None]:
@@ -164,7 +184,9 @@ def _loaded(file: str) -> Any:
         return error
 
 
-def _called(module: Any, expression: str, function: str | None) -> tuple[list[Trace], Any]:
+def _called(
+    module: Any, expression: str, function: str | None
+) -> tuple[list[Trace], Exception | None]:
     from . import tracer
 
     if function is not None and not callable(getattr(module, function, None)):
@@ -198,7 +220,9 @@ def _run_script(file: str) -> Exception | None:
         with _said_to_stderr():
             runpy.run_path(str(path.resolve()), run_name="__main__")
     except SystemExit as stop:
-        return None if not stop.code else RuntimeError(f"the script ended with exit code {stop.code}")
+        return (
+            None if not stop.code else RuntimeError(f"the script ended with exit code {stop.code}")
+        )
     except Exception as error:
         return error
     finally:
@@ -274,12 +298,12 @@ def _print_error(error: Exception) -> None:
 @contextmanager
 def _progress(after: float = 2.0) -> Iterator[Any]:
     """Says on standard error what is being done, once that takes longer than two seconds."""
-    state = {"doing": "", "since": time.monotonic()}
+    state: dict[str, Any] = {"doing": "", "since": time.monotonic()}
     over = threading.Event()
 
     def watch() -> None:
         while not over.wait(after):
-            seconds = time.monotonic() - state["since"]  # type: ignore[operator]
+            seconds = time.monotonic() - state["since"]
             click.echo(f"tracenet: {state['doing']} ({seconds:.0f} s)", err=True)
 
     def say(doing: str) -> None:

@@ -103,7 +103,7 @@ class Formulas:
     def term(self, id: int, depth: int = 0) -> Term:
         """A value inside a formula: its name, its number, or how it was made."""
         value = self.values.get(id)
-        if value is None or value.op is None and not value.name:
+        if value is None or (value.op is None and not value.name):
             return Term((Run(_number(self.trace.data(id))),), ATOM)
         if value.name:
             return Term(notation.text(value.name))
@@ -211,7 +211,7 @@ def _pieces(template: str) -> Iterator[tuple[str, str, bool]]:
 
 
 def _bracketed(template: str, name: str) -> bool:
-    return re.search(r"[(,\[|√]\s*\{%s\}\s*[),\]|]" % re.escape(name), template) is not None
+    return re.search(rf"[(,\[|√]\s*\{{{name}\}}\s*[),\]|]", template) is not None
 
 
 def _styled(word: str) -> list[Run]:
@@ -242,7 +242,8 @@ def _number(data: Any) -> str:
 
 
 def _cut(text: Text, longest: int = LONGEST) -> Text:
-    length, kept = 0, []
+    length = 0
+    kept: list[Run] = []
     for run in text:
         length += len(run.text)
         if length > longest:

@@ -34,7 +34,12 @@ def graph(trace: Trace, level: str = "blocks", depth: int | None = None) -> netw
             if value.op is not None and home[value.op] != home[op.id]:
                 kind = _kind(trace.ops[value.op], op)
                 made.add_edge(
-                    home[value.op], home[op.id], key=i, name=value.name, shape=value.shape, kind=kind
+                    home[value.op],
+                    home[op.id],
+                    key=i,
+                    name=value.name,
+                    shape=value.shape,
+                    kind=kind,
                 )
     return made
 
@@ -83,7 +88,9 @@ def _check_blocks(trace: Trace) -> None:
     count = len(trace.blocks)
     for block in trace.blocks:
         if block.parent is not None and not 0 <= block.parent < count:
-            raise RecordError(f"block {block.id} stands in block {block.parent}, which is not there")
+            raise RecordError(
+                f"block {block.id} stands in block {block.parent}, which is not there"
+            )
         if block.of is not None and trace.blocks[block.of].phase != FORWARD:
             raise RecordError(f"block {block.id} mirrors block {block.of}, not a forward block")
         if block.of is not None and block.phase != BACKWARD:

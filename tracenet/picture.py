@@ -191,8 +191,8 @@ class _Picture(Drawing):
             ends = [v.id for v in self.trace.outputs if v.id in made and not self._is_read(v.id)]
             return self.arrays(dict.fromkeys(ends))
         seeds = self.trace.loss_values()
-        made = [out for k in part.ops for out in self.trace.ops[k].outs if out in seeds]
-        return (self.array(made[0], digits=min(17, self.digits + 5)),)  # it is compared, not read
+        last = [out for k in part.ops for out in self.trace.ops[k].outs if out in seeds]
+        return (self.array(last[0], digits=min(17, self.digits + 5)),)  # it is compared, not read
 
     def _is_read(self, id: int) -> bool:
         return any(
@@ -211,7 +211,7 @@ class _Picture(Drawing):
         wanted = [out for k in part.ops for out in self.trace.ops[k].outs]
         for id in reversed(wanted):
             value = self.trace.values[id]
-            if not value.name or value.name in names or hide and self._hidden(part, id):
+            if not value.name or value.name in names or (hide and self._hidden(part, id)):
                 continue
             line = self.formulas.line(id)
             if line:
@@ -285,7 +285,7 @@ class _Picture(Drawing):
 
     def _worth(self, value: Value) -> bool:
         if value.op is None:
-            return bool(value.name) and value.role != "constant" or value.role == "random"
+            return (bool(value.name) and value.role != "constant") or value.role == "random"
         return True
 
     def _is_forward(self, op: int) -> bool:
@@ -325,8 +325,7 @@ class _Picture(Drawing):
     def _goes_out(self, id: int, part: Part) -> bool:
         """For hand-written code: a named gradient that no other backward part reads."""
         value = self.trace.values[id]
-        base, is_gradient = notation.split_gradient(value.name)
-        if not is_gradient:
+        if not notation.split_gradient(value.name)[1]:
             return False
         inside = set(part.ops)
         readers = [op for op in self.trace.ops if id in op.ins]

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .backward import Replay, replay
-from .errors import GradientError, RecordError, UsageError
-from .records import BACKWARD, FORWARD, UPDATE, Block, Op, Value
 from .build import Tables, tables
+from .errors import GradientError, RecordError, UsageError
 from .recording.memory import LATER, makers, rebuild
 from .recording.tape import Left, Tape
+from .records import BACKWARD, FORWARD, UPDATE, Block, Op, Value
 
 if TYPE_CHECKING:
     import networkx
@@ -101,7 +101,9 @@ class Trace:
         """The value of that name. Raises UsageError with the names there are."""
         id = self._tables.keys.get(name)
         if id is None:
-            raise UsageError(f"no value is called {name!r} in this trace; there are {self._names()}")
+            raise UsageError(
+                f"no value is called {name!r} in this trace; there are {self._names()}"
+            )
         return self.values[id]
 
     def __getitem__(self, name: str) -> Any:
@@ -115,7 +117,9 @@ class Trace:
         wanted = set(roles)
         found = [v.key for v in self.values.values() if v.name and (not wanted or v.role in wanted)]
         shown = ", ".join(found[:30])
-        return (shown or "none with a name") + (f", … ({len(found)} in all)" if len(found) > 30 else "")
+        return (shown or "none with a name") + (
+            f", … ({len(found)} in all)" if len(found) > 30 else ""
+        )
 
     def data(self, id: int) -> Any:
         """The data of a value by its number, as it was when the run used it."""
@@ -197,7 +201,9 @@ class Trace:
         found = [id for _, id in self._outputs if self._is_scalar(id)]
         if len(found) == 1 or (found and self._outputs[0][1] == found[0]):
             return found[0]
-        shapes = [f"{p or 'the result'} of shape {np.shape(self.data(i))}" for p, i in self._outputs]
+        shapes = [
+            f"{p or 'the result'} of shape {np.shape(self.data(i))}" for p, i in self._outputs
+        ]
         what = ", ".join(shapes[:6]) or "nothing that was traced"
         if found:
             raise GradientError(
@@ -245,7 +251,9 @@ class Trace:
             raise GradientError("there are no gradients yet: call trace.backward() first")
         self._differentiable(name)
         if found.id in self._replays[-1].wanted:
-            return np.zeros_like(self.data(found.id))  # asked for, and the loss does not depend on it
+            return np.zeros_like(
+                self.data(found.id)
+            )  # asked for, and the loss does not depend on it
         computed = [self.values[i].key for i in self._replays[-1].gradients if self.values[i].name]
         raise GradientError(
             f"the gradient of {name} was not computed, since it is {_a(found.role)}: ask for it "
@@ -281,7 +289,9 @@ class Trace:
         gradient. Returns the new arrays by name; the user's own are left alone.
         """
         if not self._replays:
-            raise GradientError("there are no gradients to descend yet: call trace.backward() first")
+            raise GradientError(
+                "there are no gradients to descend yet: call trace.backward() first"
+            )
         tape = self._tape
         tape.values.append(learning_rate)
         rate = len(tape.values) - 1

@@ -17,14 +17,14 @@ from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 from .errors import RecordError, UsageError
-from .recording.blocks import block
-from .recording.load import load
-from .trace import Trace
 from .recording import operators as _operators  # noqa: F401  puts the operators on Array
 from .recording.array import Array
+from .recording.blocks import block
 from .recording.entrance import Entrance, Marked
+from .recording.load import load
 from .recording.scope import program, swap, unswap
 from .recording.tape import Tape, active, foreign
+from .trace import Trace
 
 __all__ = ["block", "constant", "input", "load", "parameter", "trace", "trace_call"]
 
@@ -117,7 +117,9 @@ def _explain(error: Exception, tape: Tape, function: Any) -> None:
     """Adds to the user's exception where in the network it happened."""
     if hasattr(error, "tracenet_trace"):
         return
-    made = Trace(tape, title=_title(function), outputs=[], failed=f"{type(error).__name__}: {error}")
+    made = Trace(
+        tape, title=_title(function), outputs=[], failed=f"{type(error).__name__}: {error}"
+    )
     made.failed_at = _line_of(error)
     error.tracenet_trace = made  # type: ignore[attr-defined]
     for line in made.last_steps():

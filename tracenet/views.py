@@ -128,7 +128,7 @@ def _shown(trace: Trace, opened: set[int]) -> dict[int, int]:
     shown: dict[int, int] = {}
     for block in trace.blocks:
         path = _path(trace, block.id)
-        is_open = lambda b: b in opened or trace.blocks[b].of in opened  # noqa: E731
+        is_open = lambda b: b in opened or trace.blocks[b].of in opened
         shown[block.id] = next((b for b in path if not is_open(b)), block.id)
     return shown
 
@@ -173,9 +173,7 @@ def _part(trace: Trace, key: Any, ids: list[int]) -> Part:
     if phase == FORWARD and _is_update(trace, name, ops):
         return Part("update", UPDATE, key[1], ops, True)
     found = _numbered(name)
-    return Part(
-        name or first.rule, phase, key[1], ops, True, None if found is None else found[1]
-    )
+    return Part(name or first.rule, phase, key[1], ops, True, None if found is None else found[1])
 
 
 def _last_name(trace: Trace, ops: Iterable[int]) -> str:
@@ -252,7 +250,11 @@ def _with_loss(trace: Trace, cut: list[Part]) -> list[Part]:
     for i in reversed(forward[: forward.index(where)]):
         other = cut[i]
         plain = other.loose and other.layer is None and part.loose
-        if not plain or _reads_parameters(trace, other) or not _feeds_only(trace, other, merged, cut):
+        if (
+            not plain
+            or _reads_parameters(trace, other)
+            or not _feeds_only(trace, other, merged, cut)
+        ):
             break
         merged.append(i)
     if len(merged) == len(forward) and len(merged) > 1:
@@ -272,7 +274,9 @@ def _loss_part(trace: Trace, cut: list[Part]) -> int | None:
         if part.phase != FORWARD:
             continue
         made = [out for k in part.ops for out in trace.ops[k].outs]
-        hit = [out for out in made if out in seeds and not any(n > 1 for n in trace.values[out].shape)]
+        hit = [
+            out for out in made if out in seeds and not any(n > 1 for n in trace.values[out].shape)
+        ]
         if not hit:
             continue
         named = LOSS.fullmatch(trace.values[hit[0]].name or "") or (

@@ -13,7 +13,9 @@ def conv_forward_naive(x, w, b, stride=1, pad=1):
         for f in range(F):
             for i in range(Ho):
                 for j in range(Wo):
-                    window = padded[n, :, i * stride : i * stride + HH, j * stride : j * stride + WW]
+                    window = padded[
+                        n, :, i * stride : i * stride + HH, j * stride : j * stride + WW
+                    ]
                     out[n, f, i, j] = np.sum(window * w[f]) + b[f]
     return out
 

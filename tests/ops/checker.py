@@ -35,7 +35,9 @@ def gradient(rule: Rule, i: int, g: Any, out: Any, operands: list[Any], settings
     return _fitted(rule.backward[i](g, out, *operands, **settings), operands[i])
 
 
-def differences(rule: Rule, i: int, g: Any, operands: list[Any], settings: Any, step: float = 1e-6) -> Any:
+def differences(
+    rule: Rule, i: int, g: Any, operands: list[Any], settings: Any, step: float = 1e-6
+) -> Any:
     """Central differences of sum(g * forward) with respect to operand i."""
     x = np.array(operands[i], dtype=float)
     made = np.zeros_like(x)

@@ -62,7 +62,9 @@ def test_only_what_is_saved_is_read(rule, example):
 @pytest.mark.parametrize(("rule", "example"), EXAMPLES, ids=IDS)
 def test_single_precision_stays_single(rule, example):
     operands, settings = build(rule, example)
-    single = lambda x: x.astype(np.float32) if differentiable(x) and isinstance(x, np.ndarray) else x  # noqa: E731
+    single = lambda x: (
+        x.astype(np.float32) if differentiable(x) and isinstance(x, np.ndarray) else x
+    )
     operands = [single(x) for x in operands]
     out = rule.forward(*operands, **settings)
     if not isinstance(out, np.ndarray) or out.dtype != np.float32:

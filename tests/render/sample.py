@@ -21,7 +21,10 @@ DA = {
     2: [[0.7413650695523157], [-0.2170715346785375]],
 }
 DW = {
-    1: [[0.0004385677344743465, 0.000877135468948693], [0.0004977127352608599, 0.0009954254705217198]],
+    1: [
+        [0.0004385677344743465, 0.000877135468948693],
+        [0.0004977127352608599, 0.0009954254705217198],
+    ],
     2: [[0.08216704056423077, 0.08266762784753325], [-0.02260254047747507, -0.022740242215978222]],
 }
 DB = {
@@ -216,7 +219,9 @@ def figures() -> Diagram:
         Node(f"n{i}", "value", 1, i, name, shown=(shown((Run(name),), name, array),))
         for i, (name, array) in enumerate(data.items())
     ]
-    numbers = tuple(shown((Run("w", "i"), Run(str(i), "sub")), f"w{i}", 0.15 + i / 20) for i in range(6))
+    numbers = tuple(
+        shown((Run("w", "i"), Run(str(i), "sub")), f"w{i}", 0.15 + i / 20) for i in range(6)
+    )
     nodes.append(Node("n9", "parameter", 0, 1, "weights", shown=numbers))
     nodes.append(Node("n10", "update", 0, 2, "one", shown=(shown(symbol("b", 1), "b", -0.5),)))
     state = shown((Run("mask"),), "m", np.eye(3), state="random")
@@ -241,7 +246,13 @@ def operations() -> Diagram:
         if n > 1:
             edges.append(Edge(f"e{n}", f"f{n - 1}", f"f{n}", "data"))
             edges.append(Edge(f"d{n}", f"b{n}", f"b{n - 1}", "gradient"))
-    for id, column, letter in (("p1", 1, "W"), ("p2", 1, "x"), ("p3", 2, "b"), ("p4", 4, "W"), ("p5", 6, "y")):
+    for id, column, letter in (
+        ("p1", 1, "W"),
+        ("p2", 1, "x"),
+        ("p3", 2, "b"),
+        ("p4", 4, "W"),
+        ("p5", 6, "y"),
+    ):
         nodes.append(Node(id, "parameter", 0, column, letter, shown=(array(letter, 1, W[1]),)))
         edges.append(Edge(f"q{id}", id, f"f{column}", "data"))
     for id, column in (("g1", 1), ("g2", 1), ("g3", 4)):

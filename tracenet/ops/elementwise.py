@@ -25,7 +25,9 @@ PAIRS = [
 ONE = [((3, 4),), ((),), (0.7,)]
 
 
-def unary(name: str, function: Any, derivative: Any, saves: str, formula: str, mirror: str, **more: Any) -> None:
+def unary(
+    name: str, function: Any, derivative: Any, saves: str, formula: str, mirror: str, **more: Any
+) -> None:
     """A rule of one operand with an elementwise derivative."""
     more = {"examples": ONE, **more}
     rule(
@@ -88,39 +90,97 @@ rule(
 unary("negative", np.negative, lambda g, out, x: -g, "", "−{x}", "−{g}", binds=PRODUCT)
 unary("positive", np.positive, lambda g, out, x: g, "", "{x}", "{g}", mirror_binds=ATOM)
 unary("square", np.square, lambda g, out, x: g * (2 * x), "x", "{x}²", "2 {g} ⊙ {x}", binds=POWER)
-unary("sqrt", np.sqrt, lambda g, out, x: g / (2 * out), "out", "√({x})", "{g} / (2 {out})", domain=(0.5, 2))
-unary("cbrt", np.cbrt, lambda g, out, x: g / (3 * out * out), "out", "∛({x})", "{g} / (3 {out}²)", domain=(0.5, 2))
+unary(
+    "sqrt",
+    np.sqrt,
+    lambda g, out, x: g / (2 * out),
+    "out",
+    "√({x})",
+    "{g} / (2 {out})",
+    domain=(0.5, 2),
+)
+unary(
+    "cbrt",
+    np.cbrt,
+    lambda g, out, x: g / (3 * out * out),
+    "out",
+    "∛({x})",
+    "{g} / (3 {out}²)",
+    domain=(0.5, 2),
+)
 unary("reciprocal", np.reciprocal, lambda g, out, x: -g * out * out, "out", "1 / {x}", "−{g} ⊙ {out}²",
       binds=PRODUCT, domain=(0.5, 2))  # fmt: skip
 unary("absolute", np.absolute, lambda g, out, x: g * np.sign(x), "x", "|{x}|", "{g} ⊙ sign({x})",
       aliases=(np.fabs,), domain=(0.2, 2))  # fmt: skip
 unary("exp", np.exp, lambda g, out, x: g * out, "out", "exp({x})", "{g} ⊙ {out}")
-unary("exp2", np.exp2, lambda g, out, x: g * (out * np.log(2).astype(out.dtype)), "out", "2^{x}", "{g} ⊙ {out} log 2")
-unary("expm1", np.expm1, lambda g, out, x: g * (out + 1), "out", "exp({x}) − 1", "{g} ⊙ ({out} + 1)", binds=SUM)
+unary(
+    "exp2",
+    np.exp2,
+    lambda g, out, x: g * (out * np.log(2).astype(out.dtype)),
+    "out",
+    "2^{x}",
+    "{g} ⊙ {out} log 2",
+)
+unary(
+    "expm1",
+    np.expm1,
+    lambda g, out, x: g * (out + 1),
+    "out",
+    "exp({x}) − 1",
+    "{g} ⊙ ({out} + 1)",
+    binds=SUM,
+)
 unary("log", np.log, lambda g, out, x: g / x, "x", "log({x})", "{g} / {x}", domain=(0.5, 2))
 unary("log2", np.log2, lambda g, out, x: g / (x * 0.6931471805599453), "x", "log₂({x})",
       "{g} / ({x} log 2)", domain=(0.5, 2))  # fmt: skip
 unary("log10", np.log10, lambda g, out, x: g / (x * 2.302585092994046), "x", "log₁₀({x})",
       "{g} / ({x} log 10)", domain=(0.5, 2))  # fmt: skip
-unary("log1p", np.log1p, lambda g, out, x: g / (1 + x), "x", "log(1 + {x})", "{g} / (1 + {x})", domain=(0.1, 2))
-unary("tanh", np.tanh, lambda g, out, x: g * (1 - out * out), "out", "tanh({x})", "{g} ⊙ (1 − {out}²)")
+unary(
+    "log1p",
+    np.log1p,
+    lambda g, out, x: g / (1 + x),
+    "x",
+    "log(1 + {x})",
+    "{g} / (1 + {x})",
+    domain=(0.1, 2),
+)
+unary(
+    "tanh", np.tanh, lambda g, out, x: g * (1 - out * out), "out", "tanh({x})", "{g} ⊙ (1 − {out}²)"
+)
 unary("sin", np.sin, lambda g, out, x: g * np.cos(x), "x", "sin({x})", "{g} ⊙ cos({x})")
 unary("cos", np.cos, lambda g, out, x: -g * np.sin(x), "x", "cos({x})", "−{g} ⊙ sin({x})")
-unary("tan", np.tan, lambda g, out, x: g * (1 + out * out), "out", "tan({x})", "{g} ⊙ (1 + {out}²)", domain=(-1, 1))
+unary(
+    "tan",
+    np.tan,
+    lambda g, out, x: g * (1 + out * out),
+    "out",
+    "tan({x})",
+    "{g} ⊙ (1 + {out}²)",
+    domain=(-1, 1),
+)
 unary("sinh", np.sinh, lambda g, out, x: g * np.cosh(x), "x", "sinh({x})", "{g} ⊙ cosh({x})")
 unary("cosh", np.cosh, lambda g, out, x: g * np.sinh(x), "x", "cosh({x})", "{g} ⊙ sinh({x})")
 unary("arcsin", np.arcsin, lambda g, out, x: g / np.sqrt(1 - x * x), "x", "arcsin({x})",
       "{g} / √(1 − {x}²)", domain=(-0.8, 0.8))  # fmt: skip
 unary("arccos", np.arccos, lambda g, out, x: -g / np.sqrt(1 - x * x), "x", "arccos({x})",
       "−{g} / √(1 − {x}²)", domain=(-0.8, 0.8))  # fmt: skip
-unary("arctan", np.arctan, lambda g, out, x: g / (1 + x * x), "x", "arctan({x})", "{g} / (1 + {x}²)")
+unary(
+    "arctan", np.arctan, lambda g, out, x: g / (1 + x * x), "x", "arctan({x})", "{g} / (1 + {x}²)"
+)
 
 
 def _expit(x: Any) -> Any:
     return 1 / (1 + np.exp(-x))
 
 
-unary("expit", _expit, lambda g, out, x: g * out * (1 - out), "out", "σ({x})", "{g} ⊙ {out} ⊙ (1 − {out})")
+unary(
+    "expit",
+    _expit,
+    lambda g, out, x: g * out * (1 - out),
+    "out",
+    "σ({x})",
+    "{g} ⊙ {out} ⊙ (1 − {out})",
+)
 FOREIGN["expit"] = BY_NAME["expit"]  # scipy.special.expit, known by its name
 
 rule(
@@ -224,4 +284,11 @@ for _name, _text in {
     rule(_name, getattr(np, _name), "x", differentiable=False, formula=_text, examples=ONE)
 rule("round", np.round, "x", differentiable=False, settings=("decimals",), formula="round({x})",
      methods=("round",), examples=ONE)  # fmt: skip
-rule("floor_divide", np.floor_divide, "x y", differentiable=False, formula="⌊{x} / {y}⌋", examples=PAIRS)
+rule(
+    "floor_divide",
+    np.floor_divide,
+    "x y",
+    differentiable=False,
+    formula="⌊{x} / {y}⌋",
+    examples=PAIRS,
+)

@@ -82,7 +82,13 @@ rule(
               ((3, 4), {"indices": np.array([[0, 2, 1, 1]]), "axis": 0})],
 )  # fmt: skip
 
-AS_IT_IS = {"saves": ("",), "formula": "{x}", "mirrors": ("{g}",), "binds": ATOM, "mirror_binds": ATOM}
+AS_IT_IS = {
+    "saves": ("",),
+    "formula": "{x}",
+    "mirrors": ("{g}",),
+    "binds": ATOM,
+    "mirror_binds": ATOM,
+}
 
 
 def astype(x: Any, dtype: Any = float) -> Any:

@@ -50,7 +50,9 @@ rule(
 )  # fmt: skip
 
 
-def _stacked(name: str, function: Any, raised: Callable[[Any], Any], axis: Callable[[int], int]) -> None:
+def _stacked(
+    name: str, function: Any, raised: Callable[[Any], Any], axis: Callable[[int], int]
+) -> None:
     """hstack and its kin: each array is first given enough axes, then they are concatenated."""
 
     def forward(*arrays: Any) -> Any:
@@ -71,7 +73,9 @@ def _stacked(name: str, function: Any, raised: Callable[[Any], Any], axis: Calla
 _stacked("hstack", np.hstack, np.atleast_1d, lambda n: 0 if n == 1 else 1)
 _stacked("vstack", np.vstack, np.atleast_2d, lambda n: 0)
 _stacked("dstack", np.dstack, np.atleast_3d, lambda n: 2)
-_stacked("column_stack", np.column_stack, lambda x: x.reshape(-1, 1) if x.ndim < 2 else x, lambda n: 1)
+_stacked(
+    "column_stack", np.column_stack, lambda x: x.reshape(-1, 1) if x.ndim < 2 else x, lambda n: 1
+)
 
 
 def array(*items: Any, nest: tuple[int, ...] = (), dtype: Any = None) -> Any:
@@ -154,7 +158,9 @@ def _insert_new(g: Any, out: Any, x: Any, v: Any, obj: Any = 0, axis: Any = None
         shape[axis] = int(new.sum() // (new.size // g.shape[axis]))
     if axis is None:
         return g[new] if np.ndim(v) else g[new].sum()
-    piece = np.moveaxis(g[new].reshape(shape), axis, 0) if np.ndim(obj) == 0 else g[new].reshape(shape)
+    piece = (
+        np.moveaxis(g[new].reshape(shape), axis, 0) if np.ndim(obj) == 0 else g[new].reshape(shape)
+    )
     return piece[0] if np.ndim(obj) == 0 and np.ndim(v) < piece.ndim else piece
 
 

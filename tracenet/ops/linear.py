@@ -170,7 +170,7 @@ def _explicit(subscripts: str, operands: Any) -> tuple[list[str], str]:
     spare = [c for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" if c not in text]
     dots = [np.ndim(x) - len(t.replace("...", "")) for t, x in zip(terms, operands) if "..." in t]
     whole = "".join(spare[: max(dots, default=0)])
-    fill = lambda t, n: t.replace("...", whole[len(whole) - n :])  # noqa: E731
+    fill = lambda t, n: t.replace("...", whole[len(whole) - n :])
     filled = [fill(t, np.ndim(x) - len(t.replace("...", ""))) for t, x in zip(terms, operands)]
     if arrow:
         return filled, fill(right, len(whole))
@@ -242,7 +242,9 @@ def _norm_backward(
         return g * np.sign(x) * largest / largest.sum(axis=axis, keepdims=True)
     from ..errors import NoRuleError
 
-    raise NoRuleError(f"np.linalg.norm with ord={ord!r} has no backward rule: ord None, 1, 2 (of vectors), 'fro' and inf have")
+    raise NoRuleError(
+        f"np.linalg.norm with ord={ord!r} has no backward rule: ord None, 1, 2 (of vectors), 'fro' and inf have"
+    )
 
 
 rule(
@@ -278,10 +280,10 @@ rule(
     backward=(lambda g, out, x, k=0: np.reshape(np.diagonal(g, k), np.shape(x)),), saves=("",),
     settings=("k",), formula="diag({x})", mirrors=("diag({g})",), examples=[((3,),), ((2, 2),)],
 )  # fmt: skip
-for _name in ("triu", "tril"):
+for _name, _part in (("triu", np.triu), ("tril", np.tril)):
     rule(
-        _name, getattr(np, _name), "x",
-        backward=(lambda g, out, x, k=0, f=getattr(np, _name): f(g, k),), saves=("",),
+        _name, _part, "x",
+        backward=(lambda g, out, x, k=0, f=_part: f(g, k),), saves=("",),
         settings=("k",), formula=_name + "({x})", mirrors=(_name + "({g})",),
         examples=[((3, 3),), ((2, 3, 4), {"k": 1})],
     )  # fmt: skip

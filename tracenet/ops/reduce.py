@@ -43,11 +43,15 @@ def _count(x: Any, axis: Any) -> int:
     return int(np.prod([np.shape(x)[a] for a in axes]))
 
 
-def _sum(g: Any, out: Any, x: Any, axis: Any = None, keepdims: bool = False, **settings: Any) -> Any:
+def _sum(
+    g: Any, out: Any, x: Any, axis: Any = None, keepdims: bool = False, **settings: Any
+) -> Any:
     return _spread(g, x, axis, keepdims)
 
 
-def _mean(g: Any, out: Any, x: Any, axis: Any = None, keepdims: bool = False, **settings: Any) -> Any:
+def _mean(
+    g: Any, out: Any, x: Any, axis: Any = None, keepdims: bool = False, **settings: Any
+) -> Any:
     return _spread(g / _count(x, axis), x, axis, keepdims)
 
 
@@ -62,7 +66,9 @@ rule(
 )  # fmt: skip
 
 
-def _prod(g: Any, out: Any, x: Any, axis: Any = None, keepdims: bool = False, **settings: Any) -> Any:
+def _prod(
+    g: Any, out: Any, x: Any, axis: Any = None, keepdims: bool = False, **settings: Any
+) -> Any:
     """The product of all the others, so that one zero does no harm."""
     if type(x) is not np.ndarray:
         return g
@@ -96,7 +102,9 @@ rule(
 )  # fmt: skip
 
 
-def _extreme(g: Any, out: Any, x: Any, axis: Any = None, keepdims: bool = False, **settings: Any) -> Any:
+def _extreme(
+    g: Any, out: Any, x: Any, axis: Any = None, keepdims: bool = False, **settings: Any
+) -> Any:
     if type(x) is not np.ndarray:
         return g
     chosen = x == _back(out, axis, keepdims)
@@ -113,7 +121,13 @@ for _name, _function, _other in (("max", np.max, np.amax), ("min", np.min, np.am
 
 
 def _variance(
-    g: Any, out: Any, x: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False, **settings: Any
+    g: Any,
+    out: Any,
+    x: Any,
+    axis: Any = None,
+    ddof: int = 0,
+    keepdims: bool = False,
+    **settings: Any,
 ) -> Any:
     if type(x) is not np.ndarray:
         return g * 0
@@ -122,7 +136,13 @@ def _variance(
 
 
 def _deviation(
-    g: Any, out: Any, x: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False, **settings: Any
+    g: Any,
+    out: Any,
+    x: Any,
+    axis: Any = None,
+    ddof: int = 0,
+    keepdims: bool = False,
+    **settings: Any,
 ) -> Any:
     """0 where all elements are equal."""
     if type(x) is not np.ndarray:
@@ -133,7 +153,11 @@ def _deviation(
 
 
 SPREAD = ("axis", "dtype", "out", "ddof", "keepdims")
-SPREADS = [*AXES[:7], ((3, 4), {"axis": 0, "ddof": 1}), ((3, 4), {"axis": 1, "ddof": 1, "keepdims": True})]
+SPREADS = [
+    *AXES[:7],
+    ((3, 4), {"axis": 0, "ddof": 1}),
+    ((3, 4), {"axis": 1, "ddof": 1, "keepdims": True}),
+]
 rule(
     "var", np.var, "x", backward=(_variance,), saves=("x",), settings=SPREAD, formula="var({x})",
     mirrors=("{g} ⊙ 2 ({x} − mean({x})) / n",), methods=("var",), examples=SPREADS,
@@ -189,6 +213,8 @@ rule(
     formula="sort({x})", mirrors=("{g} in the old order",),
     examples=[((5,),), ((3, 4),), ((3, 4), {"axis": 0}), ((3, 4), {"axis": None})],
 )  # fmt: skip
+
+
 def _diff_backward(g: Any, out: Any, x: Any) -> Any:
     zero = np.zeros((*g.shape[:-1], 1), g.dtype)
     return -np.diff(g, axis=-1, prepend=zero, append=zero)

@@ -19,15 +19,22 @@ def _reshaped(g: Any, out: Any, x: Any, *args: Any, **settings: Any) -> Any:
 
 
 def _unordered(g: Any, out: Any, x: Any, order: str = "C", **settings: Any) -> Any:
-    return np.reshape(g, np.shape(x), order=order if order in "CF" else "C")
+    return np.reshape(g, np.shape(x), order="F" if order == "F" else "C")
 
 
 def reshape(x: Any, shape: Any = (), order: str = "C") -> Any:
     """np.reshape, whatever its argument is called in this NumPy."""
-    return np.reshape(x, shape, order)
+    return np.reshape(x, shape, order)  # type: ignore[call-overload]
 
 
-SAME = {"saves": ("",), "formula": "{x}", "mirrors": ("{g}",), "binds": ATOM, "mirror_binds": ATOM, "view": True}
+SAME = {
+    "saves": ("",),
+    "formula": "{x}",
+    "mirrors": ("{g}",),
+    "binds": ATOM,
+    "mirror_binds": ATOM,
+    "view": True,
+}
 rule(
     "reshape", reshape, "x", backward=(_unordered,), settings=("shape", "order"), **SAME,
     methods=("reshape",), aliases=(np.reshape,),
@@ -54,7 +61,9 @@ for _name in ("atleast_1d", "atleast_2d", "atleast_3d"):
 
 
 def _transposed(g: Any, out: Any, x: Any, axes: Any = None) -> Any:
-    return np.transpose(g) if axes is None else np.transpose(g, np.argsort([a % x.ndim for a in axes]))
+    return (
+        np.transpose(g) if axes is None else np.transpose(g, np.argsort([a % x.ndim for a in axes]))
+    )
 
 
 rule(
@@ -62,16 +71,19 @@ rule(
     formula="{x}ᵀ", mirrors=("{g}ᵀ",), mirror_binds=ATOM, view=True, methods=("transpose",),
     examples=[((3, 4),), ((2, 3, 4), {"axes": (2, 0, 1)}), ((2, 3, 4), {"axes": (-1, 0, 1)})],
 )  # fmt: skip
-for _name, _settings, _cases in (
+_function: Any
+_kin: Any = (
     ("swapaxes", ("axis1", "axis2"), [((2, 3, 4), {"axis1": 0, "axis2": -1})]),
     ("moveaxis", ("source", "destination"), [
         ((2, 3, 4), {"source": 0, "destination": -1}),
         ((2, 3, 4), {"source": (0, 1), "destination": (2, 0)}),
     ]),
-):  # fmt: skip
+)  # fmt: skip
+for _name, _settings, _cases in _kin:
+    _function = getattr(np, _name)
     rule(
-        _name, getattr(np, _name), "x",
-        backward=(lambda g, out, x, f=getattr(np, _name), **s: f(g, *reversed(s.values())),),
+        _name, _function, "x",
+        backward=(lambda g, out, x, f=_function, **s: f(g, *reversed(s.values())),),
         settings=_settings, **SAME, methods=("swapaxes",) if _name == "swapaxes" else (),
         examples=_cases,
     )  # fmt: skip
@@ -93,9 +105,10 @@ for _name, _cases in {
     "fliplr": [((3, 4),)],
     "flipud": [((3, 4),)],
 }.items():  # fmt: skip
+    _function: Any = getattr(np, _name)
     rule(
-        _name, getattr(np, _name), "x",
-        backward=(lambda g, out, x, f=getattr(np, _name), **s: f(g, **s),), saves=("",),
+        _name, _function, "x",
+        backward=(lambda g, out, x, f=_function, **s: f(g, **s),), saves=("",),
         settings=("axis",) if _name == "flip" else (), formula=_name + "({x})",
         mirrors=(_name + "({g})",), view=True, examples=_cases,
     )  # fmt: skip
@@ -159,7 +172,9 @@ rule(
 )  # fmt: skip
 
 
-def _padded(g: Any, out: Any, x: Any, pad_width: Any = 0, mode: str = "constant", **settings: Any) -> Any:
+def _padded(
+    g: Any, out: Any, x: Any, pad_width: Any = 0, mode: str = "constant", **settings: Any
+) -> Any:
     """The inner part; for the modes that copy elements, their copies' gradients are added."""
     widths = np.broadcast_to(np.asarray(pad_width), (np.ndim(x), 2))
     if mode in ("constant", "empty"):
@@ -172,7 +187,7 @@ def _padded(g: Any, out: Any, x: Any, pad_width: Any = 0, mode: str = "constant"
             f"np.pad with mode={mode!r} has no backward rule: 'constant', 'edge', 'reflect', "
             "'symmetric' and 'wrap' have"
         )
-    places = np.pad(np.arange(np.size(x)).reshape(np.shape(x)), pad_width, mode=mode, **settings)
+    places = np.pad(np.arange(np.size(x)).reshape(np.shape(x)), pad_width, mode=mode, **settings)  # type: ignore[call-overload]
     made = np.bincount(places.ravel(), weights=g.ravel(), minlength=np.size(x))
     return made.reshape(np.shape(x)).astype(g.dtype)
 
@@ -190,7 +205,9 @@ rule(
 )  # fmt: skip
 
 
-def _windows(g: Any, out: Any, x: Any, window_shape: Any = 1, axis: Any = None, **settings: Any) -> Any:
+def _windows(
+    g: Any, out: Any, x: Any, window_shape: Any = 1, axis: Any = None, **settings: Any
+) -> Any:
     view = np.lib.stride_tricks.sliding_window_view
     places = view(np.arange(np.size(x)).reshape(np.shape(x)), window_shape, axis)
     made = np.bincount(places.ravel(), weights=g.ravel(), minlength=np.size(x))

@@ -117,7 +117,9 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     extra = len(have) - len(shape)
     if extra > 0:
         g = np.add.reduce(g, tuple(range(extra)))
-    stretched = [i for i, n in enumerate(shape) if n == 1 and have[i + extra] != 1] if extra >= 0 else []
+    stretched = (
+        [i for i, n in enumerate(shape) if n == 1 and have[i + extra] != 1] if extra >= 0 else []
+    )
     if not stretched:
         return g
     return np.add.reduce(g, tuple(stretched), keepdims=True)

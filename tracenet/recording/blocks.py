@@ -59,7 +59,7 @@ class Block:
     ) -> None:
         functools.update_wrapper(self, function)
         self.function = function
-        self.name = name or getattr(function, "__name__", "block")
+        self.name: str = name or str(getattr(function, "__name__", "block"))
         self.by_name = by_name
         self.given_backward = backward
 

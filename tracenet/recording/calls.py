@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -45,7 +45,7 @@ def rule_of(function: Any) -> Rule:
     return rule or opaque(function)
 
 
-@lru_cache(maxsize=None)
+@cache
 def opaque(function: Any) -> Rule:
     """The rule of an operation that tracenet knows nothing of but its name."""
     name = getattr(function, "__name__", str(function))
@@ -112,7 +112,7 @@ def apply_ufunc(
 
 def _at(tape: Tape, ufunc: np.ufunc, inputs: Any, frame: Any) -> None:
     target, index, *values = inputs
-    act = lambda: ufunc.at(raw(target), strip(index), *strip(values))  # noqa: E731
+    act = lambda: ufunc.at(raw(target), strip(index), *strip(values))
     if type(target) is not Array:
         for x in arrays_in(list(values)):
             tape.left(x, f"np.{ufunc.__name__}.at wrote it into an array that is not traced")
@@ -133,7 +133,9 @@ def _enter(tape: Tape, frame: Any) -> None:
 # ---------------------------------------------------------------------- functions
 
 
-def call(tape: Tape, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Any) -> Any:
+def call(
+    tape: Tape, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Any
+) -> Any:
     """Calls `function` with the plain data and records it."""
     handler = SPECIAL.get(function)
     if handler is not None:
@@ -224,10 +226,7 @@ def _opaque_view(tape: Tape, operands: Sequence[Any], out: Array, data: Any) -> 
 def _ids(tape: Tape, rule: Rule, operands: Sequence[Any], frame: Any) -> tuple[int, ...]:
     _enter(tape, frame)
     return tuple(
-        [
-            tape.operand(nested(tape, x, frame) if type(x) in (list, tuple) else x)
-            for x in operands
-        ]
+        [tape.operand(nested(tape, x, frame) if type(x) in (list, tuple) else x) for x in operands]
     )
 
 
@@ -251,7 +250,7 @@ def _into(tape: Tape, out: Any, result: Any, frame: Any) -> Any:
     """`out=`: writes the result into the array that was given for it."""
     target = out[0] if isinstance(out, tuple) else out
     if type(target) is Array:
-        act = lambda: np.copyto(target.data, raw(result), casting="same_kind")  # noqa: E731
+        act = lambda: np.copyto(target.data, raw(result), casting="same_kind")
         _enter(tape, frame)
         memory.write(tape, target, ..., result, act, frame.f_lasti, "write")
         return target
@@ -260,7 +259,13 @@ def _into(tape: Tape, out: Any, result: Any, frame: Any) -> Any:
 
 
 def mutate(
-    tape: Tape, rule: Rule, x: Array, others: Any, act: Callable[[], Any], frame: Any
+    tape: Tape,
+    rule: Rule,
+    x: Array,
+    others: Any,
+    act: Callable[[], Any],
+    frame: Any,
+    settings: dict[str, Any] = NONE,
 ) -> None:
     """Records a change in place that has no rule of its own: a new version of all of `x`."""
     _enter(tape, frame)
@@ -268,7 +273,7 @@ def mutate(
     alias = x.alias or memory.root(tape, x)
     memory.protect(tape, alias.buffer)
     act()
-    id = tape.append(rule, ids, x.data.copy(), NONE, frame.f_lasti)
+    id = tape.append(rule, ids, x.data.copy(), settings, frame.f_lasti)
     changed = Array(x.data.copy(), id, tape)
     memory.write(tape, x, ..., changed, lambda: None, frame.f_lasti, "write")
 
@@ -285,8 +290,8 @@ def method(x: Array, name: str, bound: Callable[..., Any]) -> Callable[..., Any]
             return _outwards(x, name, bound, args, kwargs)
         frame = sys._getframe(1)
         if name in ("fill", "sort", "put", "partition", "itemset", "setfield", "byteswap"):
-            act = lambda: bound(*strip(args), **strip(kwargs))  # noqa: E731
-            return _changed_by(tape, x, name, args, act, frame)
+            act = lambda: bound(*strip(args), **strip(kwargs))
+            return _changed_by(tape, x, name, args, kwargs, act, frame)
         data = bound(*strip(args), **strip(kwargs))
         known = opaque(getattr(type(x.data), name))
         return _result(tape, known, [x, *arrays_in([args, kwargs])], NONE, data, frame)
@@ -307,13 +312,15 @@ def _outwards(x: Array, name: str, bound: Any, args: Any, kwargs: Any) -> Any:
     return data
 
 
-def _changed_by(tape: Tape, x: Array, name: str, args: Any, act: Any, frame: Any) -> None:
+def _changed_by(
+    tape: Tape, x: Array, name: str, args: Any, kwargs: Any, act: Any, frame: Any
+) -> None:
     if name == "fill":
         _enter(tape, frame)
         memory.write(tape, x, ..., args[0], act, frame.f_lasti, "write")
     elif name == "sort":
-        rule, operands, settings = normal(np.sort, (x, *args), {})
-        mutate(tape, rule, x, (), act, frame)
+        rule, _, settings = normal(np.sort, (x, *args), kwargs)
+        mutate(tape, rule, x, (), act, frame, settings)
     else:
         mutate(tape, opaque(getattr(np.ndarray, name)), x, args, act, frame)
 
@@ -332,7 +339,9 @@ def call_method(x: Array, name: str, args: Any, kwargs: dict[str, Any], frame: A
     if name in ("reshape", "transpose") and not (len(args) == 1 and _sequence(args[0])):
         args = (args,) if args else ()
     count = len(rule.operands) - 1
-    settings = {n: v for n, v in zip(rule.settings, args[count:]) if n not in IGNORED or n == "dtype"}
+    settings = {
+        n: v for n, v in zip(rule.settings, args[count:]) if n not in IGNORED or n == "dtype"
+    }
     settings.update({k: v for k, v in kwargs.items() if k in rule.settings and k not in IGNORED})
     operands = (x, *args[:count])
     if any(k not in rule.settings and k not in IGNORED for k in kwargs):
@@ -411,7 +420,7 @@ def _split(tape: Tape, function: Any, args: Any, kwargs: dict[str, Any], frame: 
 
 def _copyto(tape: Tape, function: Any, args: Any, kwargs: dict[str, Any], frame: Any) -> None:
     target, source = args[0], args[1]
-    act = lambda: function(*strip(args), **strip(kwargs))  # noqa: E731
+    act = lambda: function(*strip(args), **strip(kwargs))
     if type(target) is Array and "where" not in kwargs:
         _enter(tape, frame)
         memory.write(tape, target, ..., source, act, frame.f_lasti, "write")
@@ -421,7 +430,7 @@ def _copyto(tape: Tape, function: Any, args: Any, kwargs: dict[str, Any], frame:
 
 def _mutating(tape: Tape, function: Any, args: Any, kwargs: dict[str, Any], frame: Any) -> None:
     """np.fill_diagonal, np.put, shuffle, …: change their first argument in place."""
-    act = lambda: function(*strip(args), **strip(kwargs))  # noqa: E731
+    act = lambda: function(*strip(args), **strip(kwargs))
     if type(args[0]) is Array and type(args[0].data) is np.ndarray:
         mutate(tape, opaque(function), args[0], [args[1:], kwargs], act, frame)
         return

@@ -150,7 +150,9 @@ def plain_path(path: tuple[tuple[Rule, dict[str, Any]], ...]) -> Path:
     return tuple((rule.forward, settings) for rule, settings in path)
 
 
-def update(tape: Any, x: Array, rule: Rule, other: Any, act: Callable[[], None], lasti: int) -> None:
+def update(
+    tape: Any, x: Array, rule: Rule, other: Any, act: Callable[[], None], lasti: int
+) -> None:
     """Performs and records `x op= other` on an array: the op, and a write where `x` is a view."""
     alias = x.alias or root(tape, x)
     ids = (read(tape, x), tape.operand(other))

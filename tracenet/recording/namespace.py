@@ -11,13 +11,13 @@ import builtins
 import math
 import sys
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from ..ops import RULES, Rule
+from ..ops import BY_NAME, RULES, Rule
 from . import calls, memory, tape
 from .array import Array, has_arrays, raw, strip
 
@@ -118,7 +118,7 @@ def _with_methods(ufunc: np.ufunc, quick: Callable[..., Any]) -> Callable[..., A
     return quick
 
 
-@lru_cache(maxsize=None)
+@cache
 def traced(function: Any, role: str = "constant") -> Callable[..., Any]:
     """The traced twin of a NumPy function."""
     rule = RULES.get(function)
@@ -166,7 +166,7 @@ class Namespace(ModuleType):
         return dir(self._original)
 
 
-@lru_cache(maxsize=None)
+@cache
 def part(module: ModuleType) -> Namespace:
     """The traced twin of `np.random`, `np.linalg`, `np.fft`."""
     return Namespace(module, PARTS[module])
@@ -232,7 +232,7 @@ class _FloatType(type):
         return hash(builtins.float)
 
 
-class float(builtins.float, metaclass=_FloatType):  # noqa: A001
+class float(builtins.float, metaclass=_FloatType):
     """`float` in the user's module: `float(cost)` stays traced, `isinstance(cost, float)` holds."""
 
     dtype = np.dtype(builtins.float)  # so that NumPy takes it where it takes the builtin
@@ -241,7 +241,7 @@ class float(builtins.float, metaclass=_FloatType):  # noqa: A001
         if type(x) is not Array or not x.tape.open:
             return builtins.float(raw(x))
         data = builtins.float(x.data)
-        rule = calls.BY_NAME["reshape"]
+        rule = BY_NAME["reshape"]
         ids = (x.tape.operand(x),)
         return x.tape.record(rule, ids, data, {"shape": ()}, _getframe(1))
 

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from ..records import BACKWARD, UPDATE, Value
+from ..records import UPDATE, Value
 from . import source
 from .memory import LATER, makers, rebuild
 from .regions import up_to
+
 
 class Names:
     """Gives the values of one trace their names."""
@@ -51,7 +52,7 @@ class Names:
         op = self.b.tables.ops[maker]
         if op.phase == UPDATE and op.rule == "subtract":
             return self._given(op.ins[0])
-        if id in self.b.of and op.of is not None or not op.file:
+        if (id in self.b.of and op.of is not None) or not op.file:
             return None
         k = self._tape_place(maker)
         if k is None:
@@ -108,7 +109,7 @@ class Names:
         if of is not None:
             base = self._name(of, self.b.of.get(of))
             return f"d{base}" if base else ""
-        if id in self.outputs and self.outputs[id]:
+        if self.outputs.get(id):
             return self.outputs[id] if self.outputs[id].isidentifier() else ""
         return ""
 

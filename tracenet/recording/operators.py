@@ -100,7 +100,7 @@ def _inplace(rule: Rule, function: Callable[[Any, Any], Any], plain: Any) -> Cal
             other = calls.nested(tape, other, frame)
         if frame is not tape.frame:
             tape.enter(frame)
-        act = lambda: function(self.data, raw(other))  # noqa: E731
+        act = lambda: function(self.data, raw(other))
         memory.update(tape, self, rule, other, act, frame.f_lasti)
         return self
 
@@ -156,7 +156,7 @@ def _setitem(self: Array, index: Any, value: Any) -> None:
         value = calls.nested(tape, value, frame)
     if frame is not tape.frame:
         tape.enter(frame)
-    act = lambda: self.data.__setitem__(plain, raw(value))  # noqa: E731
+    act = lambda: self.data.__setitem__(plain, raw(value))
     memory.write(tape, self, index, value, act, frame.f_lasti, "write")
 
 
@@ -172,7 +172,7 @@ def _method(name: str, rule: Rule) -> Callable[..., Any]:
 
     def method(self: Array, *args: Any, **kwargs: Any) -> Any:
         tape = self.tape
-        if not quick or args or not tape.open or kwargs and not calls.simple(kwargs, allowed):
+        if not quick or args or not tape.open or (kwargs and not calls.simple(kwargs, allowed)):
             return calls.call_method(self, name, args, kwargs, _getframe(1))
         data = getattr(self.data, name)(**kwargs)
         if not _carries(data):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,9 @@ from .tape import Tape, foreign
 
 _TRANSPARENT = ("<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>", "<lambda>", "<module>")
 _BACKWARD = re.compile(r"(.*_)?(backward|backprop|back_prop|bprop|backpropagation)(_.*)?")
-_UPDATE = re.compile(r"update(_.*)?|(.*_)?update(_.*)?|gradient_descent.*|sgd.*|adam.*|optimi[sz]e.*")
+_UPDATE = re.compile(
+    r"update(_.*)?|(.*_)?update(_.*)?|gradient_descent.*|sgd.*|adam.*|optimi[sz]e.*"
+)
 
 
 def blocks_of(tape: Tape, title: str, blocks: list[Block]) -> list[int]:
@@ -94,7 +96,7 @@ def _open_root(blocks: list[Block], block_of: list[int], tape: Tape) -> None:
     if len(top) != 1 or loose:
         return
     only = top[0].id
-    to = lambda id: 0 if id == only else id - (id > only)  # noqa: E731
+    to = lambda id: 0 if id == only else id - (id > only)
     kept = [top[0], *(b for b in blocks if b.id not in (0, only))]
     blocks[:] = [
         replace(b, id=to(b.id), parent=None if b.id == only else to(b.parent or 0)) for b in kept
@@ -104,7 +106,7 @@ def _open_root(blocks: list[Block], block_of: list[int], tape: Tape) -> None:
 
 def _number(blocks: list[Block]) -> None:
     """Numbers equal calls in the same parent: `layer 1`, `layer 2`."""
-    of = lambda block: (block.parent, block.function)  # noqa: E731
+    of = lambda block: (block.parent, block.function)
     total = Counter(of(block) for block in blocks if block.id)
     seen: Counter[Any] = Counter()
     for i, block in enumerate(blocks):

@@ -93,7 +93,9 @@ def _function(value: Any) -> Any:
     module = getattr(value, "__module__", None) or ""
     if isinstance(value, np.ufunc) and getattr(np, value.__name__, None) is value:
         return traced(value)
-    if module == "numpy" or module.startswith("numpy.") and not module.startswith("numpy.testing"):
+    if module == "numpy" or (
+        module.startswith("numpy.") and not module.startswith("numpy.testing")
+    ):
         return traced(value, "random" if module.startswith("numpy.random") else "constant")
     return None
 
@@ -116,7 +118,11 @@ def program(function: Any, *given: Any) -> list[dict[str, Any]]:
     for thing in given:
         if type(thing) not in _PLAIN:
             other = _namespace(thing)
-            found += [n for n in _with_siblings(other) if not any(n is m for m in found)] if other else []
+            found += (
+                [n for n in _with_siblings(other) if not any(n is m for m in found)]
+                if other
+                else []
+            )
     return found
 
 

@@ -127,7 +127,9 @@ def _target(tree: _Tree, node: ast.AST) -> tuple[str | None, int | None]:
 def _whole(parent: ast.AST) -> tuple[str | None, int | None]:
     if isinstance(parent, ast.Return):
         return None, -1
-    targets = parent.targets if isinstance(parent, ast.Assign) else [getattr(parent, "target", None)]
+    targets = (
+        parent.targets if isinstance(parent, ast.Assign) else [getattr(parent, "target", None)]
+    )
     names = [name for target in targets if (name := name_of(target)) is not None]
     return (names[0] if names else None), None
 

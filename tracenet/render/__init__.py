@@ -73,7 +73,9 @@ def write_bytes(path: str | Path, data: bytes) -> Path:
 
 def _check_folder(path: Path) -> None:
     if not path.parent.is_dir():
-        raise UsageError(f"{str(path)!r} cannot be written: there is no folder {str(path.parent)!r}")
+        raise UsageError(
+            f"{str(path)!r} cannot be written: there is no folder {str(path.parent)!r}"
+        )
     if path.is_dir():
         raise UsageError(f"{str(path)!r} cannot be written: it is a folder")
 

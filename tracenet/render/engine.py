@@ -159,7 +159,11 @@ def _as_program(dot: str, format: str, program: str) -> bytes:
         environment = dict(os.environ)
     try:
         done = subprocess.run(
-            command, input=dot.encode("utf-8"), capture_output=True, timeout=TIMEOUT, env=environment
+            command,
+            input=dot.encode("utf-8"),
+            capture_output=True,
+            timeout=TIMEOUT,
+            env=environment,
         )
     except subprocess.TimeoutExpired:
         raise EngineError(f"Graphviz took more than {TIMEOUT} s: draw less of it") from None

@@ -1,0 +1,46 @@
+"""Draws the pictures in docs/ from the examples; with --check, says which are out of date.
+
+python scripts/docs.py [--check]
+"""
+
+from __future__ import annotations
+
+import re
+import runpy
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PICTURES = {
+    "docs/mazur.svg": ("examples/mazur.py", {}),
+    "docs/deep_network.svg": ("examples/deep_network.py", {}),
+    "docs/circuit.svg": ("examples/circuit.py", {"view": "ops"}),
+}
+
+
+def skeleton(svg: str) -> list[str]:
+    """What must not differ: the elements and the text; positions depend on the Graphviz."""
+    return re.findall(r'class="[^"]*"|>[^<]+<', svg)
+
+
+def main() -> int:
+    checking = "--check" in sys.argv
+    stale = []
+    for target, (example, options) in PICTURES.items():
+        trace = runpy.run_path(str(ROOT / example))["trace"]
+        if not checking:
+            print(trace.render(ROOT / target, **options))
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            fresh = trace.render(Path(folder) / "fresh.svg", **options).read_text()
+        kept = ROOT / target
+        if not kept.exists() or skeleton(kept.read_text()) != skeleton(fresh):
+            stale.append(target)
+    if stale:
+        print("out of date, run python scripts/docs.py:", ", ".join(stale))
+    return bool(stale)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
