@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ MIRROR, SUM, CODE = "mirror", "sum", "code"
 class Replay:
     """What a backward pass did, in the order in which it did it.
 
-    events: `("mirror", op, gradient of its output, ((operand, gradient), …))`, where two uses of
+    events: `("mirror", op, gradient of its output, [(value, gradient), …])`, where two uses of
         a value met `("sum", value, (gradient, gradient), gradient)`, and where hand-written code
         ran `("code", visit, first op, last op + 1)`.
     gradients: the last gradient of each value.
@@ -54,19 +55,62 @@ def replay(tape: Tape, data: Any, seeds: Mapping[int, Any], wanted: Iterable[int
         gradients[id] = len(values) - 1
     result = Replay([], gradients, dict(gradients), wanted)
     leads = _leading_to(tape, wanted, len(values), stop)
-    visits = {visit.stop - 1: visit for visit in _usable(tape, stop)}
+    visits = {visit.stop - 1: visit for visit in _usable(tape, stop)} if tape.visits else {}
+    ops, events, found = tape.ops, result.events, gradients.get
     k = stop
-    while k > 0:
+    while k > 0:  # the one loop that every backward pass spends its time in
         k -= 1
-        visit = visits.get(k) if visits else None
-        if visit is not None and _reached(visit, gradients):
-            _by_hand(tape, data, result, visit, leads)
-            k = visit.start
+        if k in visits and _reached(visits[k], gradients):
+            _by_hand(tape, data, result, visits[k], leads)
+            k = visits[k].start
             continue
-        gradient = gradients.get(tape.ops[k][1])
-        if gradient is not None:
-            _mirror(tape, data, result, k, gradient, leads)
+        rule, out, ins, settings, _, _ = ops[k]
+        gradient = found(out)
+        if gradient is None:
+            continue
+        backward = rule.backward
+        if type(backward) is not tuple or tape.rewritten:
+            backward, ins = _prepared(tape, rule, k)
+            operands = [data(i) for i in ins]
+            answer = data(out)
+        else:
+            operands = [values[i] for i in ins]
+            answer = values[out]
+        if len(backward) != len(ins):  # an index is read, but has no gradient
+            del operands[len(backward) :]
+        g = values[gradient]
+        made = []
+        for function, target, x in zip(backward, ins, operands):
+            if function is None or not leads[target]:
+                continue
+            if settings:
+                piece = function(g, answer, *operands, **settings)
+            else:
+                piece = function(g, answer, *operands)
+            if type(piece) is not np.ndarray or type(x) is not np.ndarray \
+                    or piece.shape != x.shape or piece.dtype is not x.dtype:  # fmt: skip
+                piece = _fitted(piece, x)
+            id = len(values)
+            values.append(piece)
+            made.append((target, id))
+        events.append((MIRROR, k, gradient, made))
+        for target, id in made:
+            if target in gradients:
+                _add(tape, result, target, id)
+            else:
+                gradients[target] = id
     return result
+
+
+def _prepared(tape: Tape, rule: Rule, k: int) -> tuple[Any, tuple[int, ...]]:
+    """The backward functions of an op whose rule takes any number of operands, one for each."""
+    ins = tape.ops[k][2]
+    backward: Any = rule.backward
+    if backward is None:
+        raise _no_rule(rule, tape, tape.ops[k])
+    if rule.variadic:
+        return tuple([partial(backward, i) for i in range(len(ins))]), ins
+    return backward, ins
 
 
 def _by_hand(tape: Tape, data: Any, result: Replay, visit: Any, leads: bytearray) -> None:
@@ -107,50 +151,6 @@ def _usable(tape: Tape, stop: int) -> list[Any]:
 
 def _reached(visit: Any, gradients: dict[int, int]) -> bool:
     return any(array.id in gradients for array in handwritten.outputs(visit))
-
-
-def _mirror(tape: Tape, data: Any, result: Replay, k: int, gradient: int, leads: bytearray) -> None:
-    """Replays the mirror of one operation: a gradient for each operand that leads back."""
-    rule, out, ins, settings, _, _ = tape.ops[k]
-    values = tape.values
-    g = values[gradient]
-    backward, count = rule.backward, len(rule.operands)
-    variadic = type(backward) is not tuple
-    if backward is None:
-        raise _no_rule(rule, tape, tape.ops[k])
-    if variadic:
-        count = len(ins)
-    answer = values[out]
-    operands = [values[i] for i in ins[:count]]
-    if tape.rewritten:
-        answer, operands = data(out), [data(i) for i in ins[:count]]
-    made = []
-    for i in range(count):
-        target = ins[i]
-        if not leads[target]:
-            continue
-        if variadic:
-            piece = backward(i, g, answer, *operands, **settings)
-        elif backward[i] is None:
-            continue
-        elif settings:
-            piece = backward[i](g, answer, *operands, **settings)
-        else:
-            piece = backward[i](g, answer, *operands)
-        x = operands[i]
-        if type(piece) is not np.ndarray or type(x) is not np.ndarray or piece.shape != x.shape \
-                or piece.dtype is not x.dtype:  # fmt: skip
-            piece = _fitted(piece, x)
-        id = len(values)
-        values.append(piece)
-        made.append((i, id))
-        if target in result.gradients:
-            continue
-        result.gradients[target] = id
-    result.events.append((MIRROR, k, gradient, made))
-    for i, id in made:
-        if result.gradients[ins[i]] != id:
-            _add(tape, result, ins[i], id)
 
 
 def _fitted(piece: Any, x: Any) -> Any:

@@ -40,7 +40,7 @@ def tables(
     outputs: Iterable[tuple[str, int]],
 ) -> Tables:
     """Builds the records. recorded: how many operations the user's own run made."""
-    builder = _Builder(tape, title)
+    builder = _Builder(tape, title, recorded)
     for k in range(recorded):
         builder.done(k)
     for one in replays:
@@ -53,14 +53,15 @@ def tables(
 
 
 class _Builder:
-    def __init__(self, tape: Tape, title: str) -> None:
+    def __init__(self, tape: Tape, title: str, recorded: int) -> None:
         self.tape = tape
         self.tables = Tables()
-        self.block_of = blocks_of(tape, title, self.tables.blocks)
+        self.block_of = blocks_of(tape, title, self.tables.blocks, recorded)
         self.made: dict[int, int] = {}  # value -> the op that made it
         self.of: dict[int, int] = {}  # gradient -> the value it is the gradient of
         self.op_of: dict[int, int] = {}  # place on the tape -> op
         self.mirrors: dict[int, int] = {}  # forward block -> its derived backward block
+        self.by_hand: set[int] = set()  # forward blocks with a hand-written backward
 
     # ------------------------------------------------------------------ ops
 
@@ -101,6 +102,7 @@ class _Builder:
         """What a backward pass did."""
         for value, gradient in one.seeds.items():
             self.of[gradient] = value
+        self.by_hand = {self.block_of[e[1].call] for e in one.events if e[0] == CODE}
         for event in one.events:
             if event[0] == MIRROR:
                 self._mirrored(*event[1:])
@@ -111,12 +113,12 @@ class _Builder:
         for value, gradient in one.gradients.items():
             self.of.setdefault(gradient, value)
 
-    def _mirrored(self, k: int, gradient: int, made: tuple[tuple[int, int], ...]) -> None:
+    def _mirrored(self, k: int, gradient: int, made: list[tuple[int, int]]) -> None:
         rule, out, ins, settings, call, lasti = self.tape.ops[k]
-        operands = tuple(i for i, _ in made)
+        operands = _operands(ins, made)
         saved = tuple(dict.fromkeys(v for i in operands for v in _reads(rule, i, ins, out)))
-        for i, id in made:
-            self.of[id] = ins[i]
+        for value, id in made:
+            self.of[id] = value
         self._op(
             rule.name,
             (gradient, *saved),
@@ -131,13 +133,17 @@ class _Builder:
         )
 
     def _met(self, value: int, pair: tuple[int, int], gradient: int) -> None:
+        """A sum of gradients stands where both were made, else where its value was made."""
         self.of[gradient] = value
-        maker = self.made.get(value)
-        blocks = self.tables.blocks
-        block = self.tables.ops[maker].block if maker is not None else 0
         found = source.Place("", 0)
-        if blocks[block].phase == FORWARD:
-            block = self._mirror_of(block)
+        blocks, ops = self.tables.blocks, self.tables.ops
+        one, other = ([*up_to(blocks, ops[self.made[g]].block, None)] for g in pair)
+        block = next(b for b in one if b in other) if set(one) & set(other) else other[0]
+        maker = self.made.get(value)
+        if blocks[block].parent is None and maker is not None:
+            forward = ops[maker].block
+            around = set(up_to(blocks, forward, None))
+            block = other[0] if around & self.by_hand else self._mirror_of(forward)
         self._op("add", pair, (gradient,), {}, (), block, BACKWARD, None, found)
 
     def _by_hand(self, visit: Any, start: int, stop: int) -> None:
@@ -235,6 +241,15 @@ def _reads(rule: Rule, i: int, ins: tuple[int, ...], out: int) -> list[int]:
         ]
     words = rule.saves[i].split() if i < len(rule.saves) else []
     return [out if w == "out" else ins[rule.operands.index(w)] for w in words]
+
+
+def _operands(ins: tuple[int, ...], made: list[tuple[int, int]]) -> tuple[int, ...]:
+    """The places of the operands that these gradients are of; x * x has the same value twice."""
+    places: list[int] = []
+    for value, _ in made:
+        start = next((p + 1 for p in reversed(places) if ins[p] == value), 0)
+        places.append(ins.index(value, start))
+    return tuple(places)
 
 
 def _saved(rule: Rule, ins: tuple[int, ...], out: int) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import __version__
-from .errors import TracenetError, UsageError
+from .errors import TracenetError, UsageError, unknown
 
 if TYPE_CHECKING:
     from .trace import Trace
@@ -103,8 +103,6 @@ def render(
 
 
 def _check_options(view: str, values: str, digits: int, depth: int | None) -> None:
-    from .errors import unknown
-
     if view not in ("blocks", "ops"):
         raise unknown("view", view, ("blocks", "ops"))
     if values not in ("full", "summary", "shapes", "none"):
@@ -117,8 +115,6 @@ def _check_options(view: str, values: str, digits: int, depth: int | None) -> No
 
 def _destination(target: str, output: str | None, format_: str | None) -> tuple[str | None, str]:
     """The file (None for standard output) and the format, checked before anything runs."""
-    from .errors import unknown
-
     if format_ is not None and format_.lstrip(".") not in FORMATS:
         raise unknown("format", format_, FORMATS)
     if output == "-":
@@ -270,9 +266,9 @@ def _write(trace: Trace, view: str, options: dict[str, Any], path: str | None, s
 
     data = encode(trace.diagram(view, **options), suffix)
     if path is None:
-        click.get_binary_stream("stdout").write(data)
+        click.echo(data, nl=False)
     else:
-        write_bytes(Path(path), data)
+        write_bytes(path, data)
         click.echo(path, err=True)
 
 

@@ -50,6 +50,7 @@ class Trace:
         self._tape = tape
         self._outputs = outputs
         self._recorded = len(tape.ops)
+        self._sizes = len(tape.values), len(tape.ops), len(tape.calls)
         self._replays: list[Replay] = []
         self._updates: list[tuple[int, int, int, int, int]] = []
         self.title = title
@@ -156,12 +157,18 @@ class Trace:
         Returns the trace itself. Raises GradientError where there is no scalar to begin with, or
         an operation on the way has no rule.
         """
+        self._forget_backward()
         seeds = self._seeds(gradients, loss)
         wanted = self._wanted(wrt)
         self._replays = [replay(self._tape, self.data, seeds, wanted)]
-        self._updates = []
         self._changed()
         return self
+
+    def _forget_backward(self) -> None:
+        """Takes an earlier backward pass, and the update after it, off the tape."""
+        tape, (values, ops, calls) = self._tape, self._sizes
+        del tape.values[values:], tape.ops[ops:], tape.calls[calls:]
+        self._replays, self._updates = [], []
 
     def _seeds(self, gradients: Mapping[str, Any] | None, loss: str | None) -> dict[int, Any]:
         if gradients is not None:
@@ -173,7 +180,9 @@ class Trace:
                 f"the loss {loss!r} is not a scalar: it has shape {np.shape(data)}. Give the "
                 "gradient to begin with: trace.backward({" + repr(loss) + ": gradient})"
             )
-        return {id: np.ones_like(data) if isinstance(data, np.ndarray) else type(data)(1.0)}
+        return {
+            id: np.ones(data.shape, data.dtype) if isinstance(data, np.ndarray) else type(data)(1)
+        }
 
     def _seed(self, name: str, gradient: Any) -> tuple[int, Any]:
         id = self._find(name)
@@ -216,8 +225,10 @@ class Trace:
         )
 
     def _is_scalar(self, id: int) -> bool:
-        data = self.data(id)
-        return np.size(data) == 1 and np.asarray(data).dtype.kind == "f"
+        data = self._tape.values[id]
+        if type(data) is not np.ndarray:
+            return isinstance(data, (float, np.floating))
+        return data.size == 1 and data.dtype.kind == "f"
 
     def _wanted(self, wrt: Iterable[str] | None) -> list[int]:
         leaves = self._tape.leaves
@@ -228,7 +239,10 @@ class Trace:
         return parameters or [i for i in floats if leaves[i].role == "input"]
 
     def _is_float(self, id: int) -> bool:
-        return np.asarray(self._tape.values[id]).dtype.kind == "f"
+        data = self._tape.values[id]
+        if type(data) is np.ndarray:
+            return data.dtype.kind == "f"
+        return isinstance(data, (float, np.floating))
 
     def _differentiable(self, name: str) -> int:
         found = self.value(name)

@@ -139,6 +139,11 @@ def _home(
     block = trace.blocks[op.block]
     if op.phase == UPDATE and not op.file:
         return ("update", op.block)
+    if op.phase == BACKWARD and op.of is None and not op.file:
+        home = shown[op.block]
+        of = trace.blocks[home].of
+        if of is not None and of not in opened and home not in opened:
+            return ("block", home) if trace.blocks[home].handwritten else ("mirror", ("block", of))
     if op.phase == BACKWARD and not block.handwritten:
         source = op.of if op.of is not None else _maker_of_met(trace, op)
         if source is not None and source in homes:

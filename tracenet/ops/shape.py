@@ -105,7 +105,7 @@ for _name, _cases in {
     "fliplr": [((3, 4),)],
     "flipud": [((3, 4),)],
 }.items():  # fmt: skip
-    _function: Any = getattr(np, _name)
+    _function = getattr(np, _name)
     rule(
         _name, _function, "x",
         backward=(lambda g, out, x, f=_function, **s: f(g, **s),), saves=("",),

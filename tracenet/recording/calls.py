@@ -387,7 +387,7 @@ def _array(tape: Tape, function: Any, args: Any, kwargs: dict[str, Any], frame: 
     if type(x) in (list, tuple):
         return nested(tape, x, frame, dtype)
     if type(x) is not Array:
-        return tape.fresh(function(*strip(args), **strip(kwargs)), "constant")
+        return tape.fresh(function(*strip(args), **strip(kwargs)), "constant", frame)
     data = function(x.data, *strip(args[1:]), **strip(kwargs))
     if data is x.data:
         return x
@@ -398,7 +398,7 @@ def _array(tape: Tape, function: Any, args: Any, kwargs: dict[str, Any], frame: 
 
 def _like(tape: Tape, function: Any, args: Any, kwargs: dict[str, Any], frame: Any) -> Any:
     """np.zeros_like and its kin: a new array, of which only the shape comes from the old one."""
-    return tape.fresh(function(*strip(args), **strip(kwargs)), "constant")
+    return tape.fresh(function(*strip(args), **strip(kwargs)), "constant", frame)
 
 
 def _plainly(tape: Tape, function: Any, args: Any, kwargs: dict[str, Any], frame: Any) -> Any:

@@ -35,7 +35,11 @@ def _call(function: Any, role: str, args: Any, kwargs: Any, frame: Any) -> Any:
     if not (has_arrays(args) or (kwargs and has_arrays(kwargs))):
         data = function(*args, **kwargs)
         running = tape._active
-        return data if running is None else running.fresh(data, role)
+        if running is None:
+            return data
+        if isinstance(data, np.ndarray) and any(calls.shares(data, x) for x in args):
+            return running.leaf(data, role, None)  # np.asarray of an array that somebody holds
+        return running.fresh(data, role, frame)
     running = calls.tape_of((args, kwargs)) or tape._active
     if running is None:
         return function(*strip(args), **strip(kwargs))
@@ -48,7 +52,7 @@ def _random(running: Any, function: Any, args: Any, kwargs: Any, frame: Any) -> 
     if getattr(function, "__name__", "") == "shuffle":
         return calls._mutating(running, function, args, kwargs, frame)
     data = function(*strip(args), **strip(kwargs))
-    return running.fresh(data, "random")
+    return running.fresh(data, "random", frame)
 
 
 def _direct(function: Any, rule: Rule, count: int) -> Callable[..., Any]:

@@ -45,6 +45,8 @@ class Names:
     def _look(self, id: int) -> str | None:
         leaf = self.b.tape.leaves.get(id)
         if leaf is not None:
+            if leaf.name is None and leaf.call >= 0:
+                return source.given_name(self.b.tape, leaf.call, leaf.lasti)
             return leaf.name
         maker = self.b.made.get(id)
         if maker is None:

@@ -23,16 +23,16 @@ _UPDATE = re.compile(
 )
 
 
-def blocks_of(tape: Tape, title: str, blocks: list[Block]) -> list[int]:
-    """Fills `blocks` and returns the block of each call."""
+def blocks_of(tape: Tape, title: str, blocks: list[Block], recorded: int) -> list[int]:
+    """Fills `blocks` and returns the block of each call. recorded: how many ops the run made."""
     blocks.append(Block(0, title, title, None, FORWARD, 0, None, "", 0))
     block_of = [0]
-    absorbs: dict[int, Any] = {}  # block -> the code that it was named for
+    absorbs: dict[int, Any] = {}  # block -> the functions that it was named for
     for number, call in enumerate(tape.calls):
         if number == 0:
             continue
         parent = block_of[call.parent]
-        if call.code is not None and absorbs.get(parent) is call.code:
+        if call.code is not None and call.code in absorbs.get(parent, ()):
             block_of.append(parent)
             _complete(blocks, parent, call)
         elif call.code is not None and _see_through(call.code):
@@ -40,10 +40,14 @@ def blocks_of(tape: Tape, title: str, blocks: list[Block]) -> list[int]:
         else:
             block_of.append(len(blocks))
             if call.partner is not None:
-                absorbs[len(blocks)] = call.partner.block.function.__code__
+                block = call.partner.block
+                absorbs[len(blocks)] = [
+                    getattr(f, "__code__", None) for f in (block.function, block.given_backward)
+                ]
             blocks.append(_block(tape, call, len(blocks), parent, blocks))
-    _open_root(blocks, block_of, tape)
-    _number(blocks)
+    ran = {block_of[op[4]] for op in tape.ops[:recorded]}
+    _number(blocks, {b for block in ran for b in up_to(blocks, block, 0)})
+    _open_root(blocks, block_of, ran)
     return block_of
 
 
@@ -89,10 +93,11 @@ def _friendly(function: str, owner: str | None) -> str:
     return f"{owner}.{short}" if owner is not None else short
 
 
-def _open_root(blocks: list[Block], block_of: list[int], tape: Tape) -> None:
-    """The traced function is the root, not a block inside it."""
-    top = [block for block in blocks if block.parent == 0]
-    loose = any(block_of[op[4]] == 0 for op in tape.ops)
+def _open_root(blocks: list[Block], block_of: list[int], ran: set[int]) -> None:
+    """The traced function is the root, not a block inside it. ran: the blocks of the run's ops."""
+    inside = {b for block in ran for b in up_to(blocks, block, 0)}
+    top = [block for block in blocks if block.parent == 0 and block.id in inside]
+    loose = 0 in ran
     if len(top) != 1 or loose:
         return
     only = top[0].id
@@ -104,13 +109,13 @@ def _open_root(blocks: list[Block], block_of: list[int], tape: Tape) -> None:
     block_of[:] = [to(id) for id in block_of]
 
 
-def _number(blocks: list[Block]) -> None:
-    """Numbers equal calls in the same parent: `layer 1`, `layer 2`."""
+def _number(blocks: list[Block], ran: set[int]) -> None:
+    """Numbers equal calls in the same parent: `layer 1`, `layer 2`; `ran` are those to number."""
     of = lambda block: (block.parent, block.function)
-    total = Counter(of(block) for block in blocks if block.id)
+    total = Counter(of(block) for block in blocks if block.id in ran)
     seen: Counter[Any] = Counter()
     for i, block in enumerate(blocks):
-        if not i or total[of(block)] < 2:
+        if i not in ran or total[of(block)] < 2:
             continue
         seen[of(block)] += 1
         ordinal = seen[of(block)]

@@ -113,7 +113,7 @@ def _target(tree: _Tree, node: ast.AST) -> tuple[str | None, int | None]:
         return name_of(node.target), None
     if isinstance(parent, (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.NamedExpr, ast.Return)):
         if isinstance(parent, ast.Assign) and node in parent.targets:
-            return name_of(node), None
+            return None, None  # a write: its new version keeps the name of the old
         return _whole(parent)
     if isinstance(parent, ast.Subscript) and parent.value is node:
         return None, None
@@ -152,7 +152,7 @@ def name_of(target: ast.AST | None, position: int = -1) -> str | None:
     if isinstance(target, ast.Attribute):
         return target.attr
     if isinstance(target, ast.Subscript):
-        return _key(target.slice) or name_of(target.value)
+        return _key(target.slice)  # an element that is written is not the whole
     if isinstance(target, ast.Tuple) and 0 <= position < len(target.elts):
         return name_of(target.elts[position])
     return None

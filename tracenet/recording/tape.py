@@ -64,6 +64,8 @@ class Leaf(NamedTuple):
     role: str  # input, parameter, constant, random
     name: str | None
     path: Any  # where it was found: nested (path, key) pairs around a name
+    call: int = -1  # for an array that the code made itself: where it did
+    lasti: int = -1
 
 
 class Left(NamedTuple):
@@ -158,13 +160,15 @@ class Tape:
         self.leaves[id] = Leaf(id, role, name, name)
         return Array(data, id, self)
 
-    def fresh(self, data: Any, role: str) -> Any:
+    def fresh(self, data: Any, role: str, frame: Any) -> Any:
         """An array that the code made itself, from nothing traced: nobody else holds it."""
         if not isinstance(data, np.ndarray) or data.dtype.kind not in "fciub":
             return data
+        if frame is not self.frame:
+            self.enter(frame)
         id = len(self.values)
         self.values.append(data)
-        self.leaves[id] = Leaf(id, role, None, "")
+        self.leaves[id] = Leaf(id, role, None, "", self.call, frame.f_lasti)
         return Array(data, id, self)
 
     def keep(self, data: np.ndarray) -> np.ndarray:

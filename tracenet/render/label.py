@@ -119,9 +119,9 @@ def arrays(shown: Sequence[Shown], ink: Ink) -> list[str]:
 
 def _line(blocks: list[str]) -> str:
     """Blocks side by side at one height: Graphviz stretches what is lower, unless rows absorb it."""
-    cells = "".join(f"<TD>{table([f'<TD>{block}</TD>', *STRETCH])}</TD>" for block in blocks)
-    if len(blocks) == 1:
-        cells = f"<TD>{blocks[0]}</TD>"
+    if len({block.count("<TR>") for block in blocks}) > 1:
+        blocks = [table([f"<TD>{block}</TD>", *STRETCH]) for block in blocks]
+    cells = "".join(f"<TD>{block}</TD>" for block in blocks)
     return table([cells], BARE.replace('CELLPADDING="0"', 'CELLPADDING="4"'))
 
 

@@ -1,0 +1,185 @@
+"""The replayed backward pass: order, sums, hand-written blocks, and what it says when it can't."""
+
+import networkx
+import numpy as np
+import pytest
+
+from tests.networks import course
+from tracenet import tracer
+from tracenet.errors import GradientError, UsageError
+
+
+def two_layers(x, y, parameters):
+    h = np.tanh(parameters["W1"] @ x + parameters["b1"])
+    out = parameters["W2"] @ h + h.mean()
+    return np.sum((out - y) ** 2)
+
+
+def parameters():
+    rng = np.random.RandomState(0)
+    return {"W1": rng.randn(3, 2), "b1": rng.randn(3, 1), "W2": rng.randn(1, 3)}
+
+
+def made():
+    return tracer.trace(two_layers, np.ones((2, 4)), np.zeros((1, 4)), parameters()).backward()
+
+
+@pytest.mark.parametrize("level", ["ops", "blocks"])
+def test_replay_is_in_reverse_topological_order(level):
+    graph = made().graph(level)
+    assert networkx.is_directed_acyclic_graph(graph)
+    forward = [n for n, d in graph.nodes(data=True) if d["phase"] == "forward"]
+    replayed = [d["of"] for _, d in graph.nodes(data=True) if d["of"] is not None]
+    ranks = {n: i for i, n in enumerate(networkx.topological_sort(graph.subgraph(forward)))}
+    for tail, head in networkx.transitive_closure(graph.subgraph(forward)).edges():
+        if tail in replayed and head in replayed:
+            assert replayed.index(head) < replayed.index(tail)
+            assert ranks[tail] < ranks[head]
+
+
+def test_gradients_meet_in_a_recorded_sum():
+    trace = tracer.trace(lambda x: np.sum(x * x + x), np.array([1.0, 2.0])).backward()
+    assert np.array_equal(trace.gradient("x"), [3, 5])
+    sums = [op for op in trace.ops if op.phase == "backward" and op.rule == "add" and op.of is None]
+    assert len(sums) == 2
+    trace.check()
+
+
+def test_a_second_backward_starts_afresh():
+    trace = made()
+    first = trace.gradient("W1").copy()
+    count = len(trace.ops)
+    trace.update(0.1)
+    assert np.array_equal(trace.backward().gradient("W1"), first)
+    assert len(trace.ops) == count
+
+
+def test_given_output_gradients():
+    def f(x):
+        return {"a": x * 2, "b": x**2}
+
+    trace = tracer.trace(f, np.array([1.0, 3.0]))
+    with pytest.raises(GradientError, match=r"no scalar loss to begin with.*a of shape \(2,\)"):
+        trace.backward()
+    trace.backward({"a": np.ones(2), "b": np.array([1.0, 0.5])})
+    assert np.array_equal(trace.gradient("x"), [4, 5])
+    with pytest.raises(
+        GradientError, match=r"given for a has shape \(3,\), and a has shape \(2,\)"
+    ):
+        trace.backward({"a": np.ones(3)})
+    with pytest.raises(UsageError, match="no value is called 'c'"):
+        trace.backward({"c": np.ones(2)})
+    with pytest.raises(GradientError, match="the loss 'a' is not a scalar"):
+        trace.backward(loss="a")
+
+
+def test_several_scalars():
+    trace = tracer.trace(lambda x: (np.zeros(2) + x, np.sum(x), np.sum(x**2)), np.ones(2))
+    with pytest.raises(GradientError, match="more than one scalar was returned"):
+        trace.backward()
+    assert np.array_equal(trace.backward(loss="[2]").gradient("x"), [2, 2])
+
+
+def test_gradients_that_are_not_there():
+    trace = tracer.trace(lambda x, n: np.sum(x[n]), np.ones(3), np.array([0, 1]))
+    with pytest.raises(GradientError, match="no gradients yet"):
+        trace.gradient("x")
+    trace.backward()
+    with pytest.raises(GradientError, match="n is an array of int64: only floating point"):
+        trace.gradient("n")
+    with pytest.raises(UsageError, match="there are x, n"):
+        trace.gradient("W9")
+    unused = tracer.trace(lambda x, y: np.sum(x), np.ones(2), np.ones(2)).backward(wrt=["x", "y"])
+    assert np.array_equal(unused.gradient("y"), [0, 0])
+
+
+def test_update_is_recorded():
+    trace = made()
+    new = trace.update(0.5, ["W1"])
+    assert np.array_equal(new["W1"], trace["W1"] - 0.5 * trace.gradient("W1"))
+    assert [s.block.phase for s in trace.steps()][-1] == "update"
+    assert trace.blocks[-1].phase == "update"
+
+
+# ---------------------------------------------------------------------- hand-written backwards
+
+
+def test_a_decorated_backward_is_used_and_recorded():
+    calls = []
+
+    @tracer.block("dense")
+    def dense(x, W):
+        z = W @ x
+        return z, (x, W)
+
+    @dense.backward
+    def dense_backward(dz, cache):
+        calls.append(dz.shape)
+        x, W = cache
+        dx = W.T @ dz
+        dW = 10 * dz @ x.T  # recognisably not what the rules give
+        return dx, dW
+
+    def loss(x, W):
+        z, _ = dense(x, W)
+        return np.sum(z)
+
+    x, W = np.ones((2, 1)), np.ones((3, 2))
+    trace = tracer.trace(loss, x, W).backward()
+    assert calls == [(3, 1)]
+    assert np.array_equal(trace.gradient("W"), np.full((3, 2), 10.0))
+    blocks = {b.name: b for b in trace.blocks}
+    assert (
+        blocks["dense backward"].handwritten and blocks["dense backward"].of == blocks["dense"].id
+    )
+    assert dense(x, W)[0].shape == (3, 1)  # untraced it is the plain function
+
+
+def test_pairs_are_found_by_name_and_their_cache_is_read():
+    rng = np.random.RandomState(0)
+    given = {
+        "W1": rng.randn(3, 2),
+        "b1": rng.randn(3, 1),
+        "W2": rng.randn(1, 3),
+        "b2": np.ones((1, 1)),
+    }
+    X, Y = rng.randn(2, 4), np.array([[1.0, 0, 0, 1]])
+    trace = tracer.trace(course.cost_of, X, Y, given).backward()
+    AL, caches = course.L_model_forward(X, given)
+    dAL = -(Y / AL - (1 - Y) / (1 - AL)) / 4  # of the mean cost; the course divides by m again
+    expected = course.linear_activation_backward(dAL, caches[1], "sigmoid")
+    np.testing.assert_allclose(trace.gradient("W2"), expected[1], rtol=1e-12)
+    backward = [s for s in trace.steps() if s.block.name == "linear_activation 2 backward"]
+    assert {v.name for v in backward[0].inputs} >= {"A1", "W2", "Z2"}
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        (lambda dz, x, W: dz, r"returned 1 gradients for 2 array arguments of dense \(x, W\)"),
+        (lambda dz, x, W: (dz, W), r"returned an array of shape \(3, 1\) as the gradient of x"),
+    ],
+)
+def test_a_wrong_number_or_shape_of_gradients(returned, message):
+    @tracer.block
+    def dense(x, W):
+        return W @ x
+
+    dense.backward(returned)
+    with pytest.raises(GradientError, match=message):
+        tracer.trace(lambda x, W: np.sum(dense(x, W)), np.ones((2, 1)), np.ones((3, 2))).backward()
+
+
+def test_a_backward_that_asks_for_what_is_not_there():
+    @tracer.block
+    def dense(x):
+        return x * 2
+
+    @dense.backward
+    def back(dout, cache):
+        return dout * 2
+
+    with pytest.raises(
+        GradientError, match=r"cannot call back\(\): nothing to give it for 'cache'"
+    ):
+        tracer.trace(lambda x: np.sum(dense(x)), np.ones(2)).backward()

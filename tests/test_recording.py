@@ -1,0 +1,372 @@
+"""What is recorded: names, roles, blocks, values; writes in place, views, and what leaves."""
+
+import gc
+import math
+import warnings
+import weakref
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tracenet import numpy as tnp
+from tracenet import tracer
+from tracenet.errors import LeftTraceWarning, RecordError, UsageError
+
+
+def names(trace, role=None):
+    return [v.name for v in trace.values.values() if v.name and (role is None or v.role == role)]
+
+
+# ---------------------------------------------------------------------- what comes in
+
+
+class Model:
+    def __init__(self):
+        self.W = np.ones((2, 3))
+        self.nested = {"b": [np.zeros(2)], "rate": 0.1}
+
+
+def test_arrays_are_found_in_containers_and_named():
+    def f(x, params, pair, model, scale=2.0):
+        return np.sum(params["W1"] @ x + pair[0] + model.W @ x + model.nested["b"][0]) * scale
+
+    params, model = {"W1": np.ones((2, 3)), "n": 3}, Model()
+    trace = tracer.trace(f, np.ones(3), params, (np.ones(2), "text"), model, scale=0.5)
+    assert set(names(trace)) >= {"x", "W1", "pair[0]", "W", "b[0]", "scale"}
+    assert set(names(trace, "parameter")) == {"W1", "pair[0]", "W", "b[0]"}
+    assert type(params["W1"]) is np.ndarray and type(model.W) is np.ndarray
+    assert type(model.nested["b"][0]) is np.ndarray and params["n"] == 3
+
+
+def test_side_effects_of_the_code_stay_and_are_plain():
+    def f(x, state):
+        state["mean"] = x.mean()
+        state["history"].append(x * 2)
+        state["w"] -= x
+        return state["w"].sum()
+
+    def fresh():
+        return {"history": [], "w": np.ones(3)}
+
+    x, traced, plain = np.arange(3.0), fresh(), fresh()
+    kept = traced["w"]
+    assert tracer.trace(f, x, traced).result == f(x, plain)
+    assert traced["mean"] == plain["mean"] and isinstance(traced["mean"], np.float64)
+    assert traced["w"] is kept and np.array_equal(kept, plain["w"])
+    assert type(traced["history"][0]) is np.ndarray
+
+
+def test_roles_can_be_said():
+    def f(a, b, c):
+        return np.sum(a * b * c)
+
+    a, b, c = np.ones(2), np.full(2, 2.0), np.full(2, 3.0)
+    trace = tracer.trace(f, tracer.input(a), tracer.parameter(b, "weight"), tracer.constant(c))
+    assert [trace.value(n).role for n in ("a", "weight", "c")] == ["input", "parameter", "constant"]
+    trace.backward()
+    assert np.array_equal(trace.gradient("weight"), [3, 3])
+    with pytest.raises(Exception, match="the gradient of a was not computed, since it is an input"):
+        trace.gradient("a")
+    assert np.array_equal(trace.backward(wrt=["a"]).gradient("a"), [6, 6])
+
+
+def test_type_tests_of_the_code_hold():
+    def f(x, y):
+        assert isinstance(x, np.ndarray) and x.shape == (2, 2) and x.dtype == np.float64
+        assert len(x) == 2 and x.ndim == 2 and x.size == 4
+        total = x.sum()
+        assert isinstance(total, float)
+        cost = float(np.squeeze(np.array([[total]])))
+        assert isinstance(cost, float)
+        return cost if y > 0 else 0.0
+
+    x = np.arange(4.0).reshape(2, 2)
+    trace = tracer.trace(f, x, 1.0).backward(wrt=["x"])
+    assert trace.result == 6.0 and type(trace.result) is float
+    assert np.array_equal(trace.gradient("x"), np.ones((2, 2)))
+
+
+def test_plain_floats_are_traced_and_stay_plain():
+    def f(w, x):
+        return 1 / (1 + math.exp(-w * x)) + abs(w) - max(w, x) ** 2
+
+    trace = tracer.trace(f, 2.0, -1.0)
+    assert trace.result == f(2.0, -1.0) and type(trace.result) is float
+    s = 1 / (1 + math.exp(2))
+    assert trace.backward().gradient("x") == pytest.approx(2 * s * (1 - s), rel=1e-12)
+
+
+# ---------------------------------------------------------------------- names and blocks
+
+
+def test_names_come_from_assignments_keys_and_attributes():
+    class Box:
+        pass
+
+    def f(x):
+        box = Box()
+        z = x * 2
+        box.act = np.tanh(z)
+        grads = {"first": box.act + 1}
+        grads["second"] = grads["first"] * 3
+        u, v = z + 1, z - 1
+        (w := u * v)
+        w += 1
+        return np.sum(w) + np.sum(grads["second"])
+
+    found = names(tracer.trace(f, np.ones(2)))
+    assert [n for n in found if n] == ["x", "z", "act", "first", "second", "u", "v", "w", "w"]
+
+
+def test_calls_are_blocks_and_repeats_are_numbered():
+    def scale(x):
+        return x * 2
+
+    def layer(x):
+        y = scale(x)
+        return y + 1
+
+    def f(x):
+        for _ in range(2):
+            x = layer(x)
+        with tracer.block("head"):
+            h = x * 3
+        return sum([np.sum(part) for part in (h, x)])
+
+    trace = tracer.trace(f, np.ones(2))
+    paths = ["/".join(b.name for b in trace.around(block.id)) for block in trace.blocks]
+    assert paths == ["f", "f/layer 1", "f/layer 1/scale", "f/layer 2", "f/layer 2/scale", "f/head"]
+    trace.check()
+
+
+def test_a_value_of_a_numbered_block_is_numbered():
+    def layer(a_prev):
+        z = a_prev * 2
+        return z
+
+    trace = tracer.trace(lambda x: np.sum(layer(layer(x))), np.ones(2))
+    assert np.array_equal(trace["z1"], [2, 2]) and np.array_equal(trace["z2"], [4, 4])
+    with pytest.raises(UsageError, match=r"no value is called 'z3' in this trace; there are x, z1"):
+        trace["z3"]
+
+
+# ---------------------------------------------------------------------- writes, views, memory
+
+
+def test_what_was_recorded_does_not_change_when_it_is_written_over():
+    def f(scores, y):
+        probs = np.exp(scores)
+        dscores = probs
+        dscores[range(2), y] -= 1
+        dscores /= 2
+        return dscores
+
+    scores = np.array([[0.0, 1.0], [2.0, 0.5]])
+    trace = tracer.trace(f, scores, np.array([0, 1]))
+    assert np.array_equal(trace["probs"], np.exp(scores))
+    assert np.array_equal(trace.result, f(scores, np.array([0, 1])))
+
+
+def test_what_the_user_does_afterwards_does_not_reach_the_record():
+    small, large = np.ones(4), np.ones(20_000)
+    trace = tracer.trace(lambda small, large: np.sum(small) * np.sum(large), small, large)
+    small[:] = 7
+    assert np.array_equal(trace["small"], np.ones(4))
+    large[:] = 7
+    with pytest.raises(RecordError, match="large of shape .* was changed after the run"):
+        trace["large"]
+
+
+def test_filling_an_array_copies_nothing(monkeypatch):
+    def fill(x, n):
+        out = np.zeros(n)
+        for i in range(n):
+            out[i] = x * i
+        return out
+
+    copies = []
+    from tracenet.recording import memory
+
+    real = memory.protect
+
+    def counted(tape, buffer):
+        copies.extend(id for id, used in buffer.live.items() if used)
+        real(tape, buffer)
+
+    monkeypatch.setattr(memory, "protect", counted)
+    trace = tracer.trace(fill, 2.0, 500)
+    assert len(copies) <= 1  # the zeros, once
+    assert np.array_equal(trace.result, fill(2.0, 500))
+    trace.backward({"": np.ones(500)})
+    assert trace.gradient("x") == sum(range(500))
+    halfway = [v for v in trace.values.values() if v.name == "out"][250]
+    assert np.array_equal(trace.data(halfway.id), np.where(np.arange(500) < 250, trace.result, 0))
+
+
+@st.composite
+def programs(draw):
+    """A few statements on some arrays that may share memory: views, writes, arithmetic."""
+    steps = []
+    count = 1
+    for _ in range(draw(st.integers(1, 9))):
+        kind = draw(st.sampled_from(["view", "write", "op", "inplace", "reshape", "transpose"]))
+        steps.append((kind, draw(st.integers(0, count - 1)), draw(st.integers(0, count - 1)),
+                      draw(st.integers(0, 3)), draw(st.integers(0, 3))))  # fmt: skip
+        count += kind in ("view", "op", "reshape", "transpose")
+    return steps
+
+
+def run(steps, x):
+    arrays = [x * 1.0]
+    for kind, i, j, a, b in steps:
+        one, other = arrays[i], arrays[j]
+        if kind == "view":
+            arrays.append(one[min(a, b) : max(a, b) + 1] if one.ndim else one)
+        elif kind == "write":
+            if one.size:
+                one[a % len(one)] = other.sum() if b % 2 else b
+        elif kind == "op":
+            arrays.append(one * 2 + b)
+        elif kind == "inplace":
+            one += b
+        elif kind == "reshape":
+            arrays.append(one.reshape(-1))
+        else:
+            arrays.append(one.T)
+    total = arrays[0].sum()
+    for y in arrays[1:]:
+        total = total + (y * y).sum()
+    return total
+
+
+@settings(max_examples=150, deadline=None)
+@given(programs())
+def test_programs_of_views_and_writes(steps):
+    x = np.arange(16.0).reshape(4, 4) / 8
+    expected = run(steps, x)
+    trace = tracer.trace(lambda x: run(steps, x), x)
+    assert trace.result == expected
+    trace.check()
+    for op in trace.ops:  # every recorded value is what its op gives for the recorded inputs
+        from tracenet.ops import BY_NAME
+
+        rule = BY_NAME[op.rule]
+        inputs = [trace.data(i) for i in op.ins[: len(rule.operands)]]
+        again = rule.forward(*inputs, **op.settings)
+        assert np.array_equal(again, trace.data(op.outs[0])), op
+    trace.backward(wrt=["x"])
+    step = 1e-6
+    for index in [(0, 0), (1, 2), (3, 3)]:
+        above, below = x.copy(), x.copy()
+        above[index] += step
+        below[index] -= step
+        numeric = (run(steps, above) - run(steps, below)) / (2 * step)
+        assert trace.gradient("x")[index] == pytest.approx(numeric, rel=1e-4, abs=1e-5)
+
+
+def test_nothing_outlives_the_trace():
+    x = np.ones((3, 3))
+    trace = tracer.trace(lambda x: np.sum(np.tanh(x) ** 2), x).backward()
+    _ = trace.ops, trace.diagram()
+    inner = weakref.ref(trace._tape)
+    gc.disable()
+    try:
+        del trace
+        assert inner() is None
+    finally:
+        gc.enable()
+
+
+def test_a_chain_of_5000_ops():
+    def chain(x):
+        for _ in range(5000):
+            x = x * 1.0001
+        return x
+
+    trace = tracer.trace(chain, 1.0).backward()
+    assert len(trace.ops) == 10_000
+    assert trace.gradient("x") == pytest.approx(1.0001**5000, rel=1e-9)
+    from tracenet.render import encode
+
+    assert len(encode(trace.diagram("ops", values="none"), "json")) > 100_000
+
+
+# ---------------------------------------------------------------------- leaving, and errors
+
+
+def test_leaving_the_trace_is_said_once_for_each_place():
+    def f(x):
+        total = 0.0
+        for _ in range(3):
+            total += complex(x.sum()).real
+        return total * x.sum()
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        trace = tracer.trace(f, np.ones(2))
+    assert [w.category for w in caught] == [LeftTraceWarning]
+    assert "complex() made it a plain number" in str(caught[0].message)
+    assert caught[0].filename == __file__
+    assert [(left.file, left.why) for left in trace.left] == [
+        (__file__, "complex() made it a plain number")
+    ]
+
+
+def test_the_users_error_is_theirs_with_a_note():
+    def layer(x, W):
+        z = W @ x
+        return z + np.ones(7)
+
+    with pytest.raises(ValueError, match="broadcast") as caught:
+        tracer.trace(lambda x, W: layer(x, W), np.ones(3), np.ones((2, 3)))
+    note = caught.value.__notes__[-1]
+    assert "matmul in block" in note and "layer" in note and "W (2, 3)" in note
+    assert caught.value.tracenet_trace.failed.startswith("ValueError")
+    assert tracer.trace(lambda x: x * 2, np.ones(2)).result[0] == 2  # and the tracer goes on
+
+
+def test_wrong_calls():
+    with pytest.raises(UsageError, match="write tracer.trace"):
+        tracer.trace(3.0)
+    with pytest.raises(RecordError, match="a trace is being recorded already"):
+        tracer.trace(lambda x: tracer.trace(lambda y: y, x), np.ones(2))
+
+
+def test_operations_without_a_rule_are_recorded():
+    def f(x):
+        return np.sum(np.sinc(x))
+
+    trace = tracer.trace(f, np.array([0.1, 0.2]))
+    assert "sinc" in [op.rule for op in trace.ops]
+    with pytest.raises(Exception, match="sinc has no backward rule") as caught:
+        trace.backward()
+    assert __file__ in str(caught.value)
+
+
+def test_the_traced_namespace_is_numpy_when_nothing_is_traced():
+    assert isinstance(tnp.zeros(3), np.ndarray) and tnp.pi == np.pi
+    assert tnp.float64 is np.float64 and tnp.ndarray is np.ndarray
+    assert np.array_equal(tnp.add.reduce([1, 2, 3]), 6)
+    assert tnp.random.RandomState is np.random.RandomState
+
+
+def test_randomness_is_recorded_as_such():
+    def f(x):
+        mask = np.random.rand(3) < 0.5
+        return np.sum(x * mask)
+
+    np.random.seed(0)
+    plain = f(np.ones(3))
+    np.random.seed(0)
+    trace = tracer.trace(f, np.ones(3))
+    assert trace.result == plain
+    assert [v.role for v in trace.values.values() if v.op is None and v.role == "random"]
+
+
+def test_modules_are_put_back():
+    before = dict(globals())
+    tracer.trace(lambda x: np.zeros(2) + x, np.ones(2))
+    assert globals()["np"] is before["np"] is np
+    assert "float" not in globals() and "max" not in globals()
