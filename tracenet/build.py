@@ -17,7 +17,7 @@ from .recording import source
 from .recording.naming import Names
 from .recording.regions import blocks_of, pair, up_to
 from .recording.tape import Tape
-from .records import BACKWARD, FORWARD, UPDATE, Block, Op, Value
+from .records import BACKWARD, UPDATE, Block, Op, Value
 
 
 @dataclass(slots=True)

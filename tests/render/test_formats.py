@@ -12,17 +12,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import sample
 
 from tracenet.diagram import NODE_KINDS, Diagram
 from tracenet.errors import EngineError, UsageError
 from tracenet.render import FORMATS, dot, encode, engine, label, palette, pdf, png, svg, write
 
-HERE = Path(__file__).parent
+from . import sample
+
+ROOT = Path(__file__).parents[2]
 HASHES = """
 import sys, hashlib
-sys.path[:0] = sys.argv[1:]
-import sample
+sys.path.insert(0, sys.argv[1])
+from tests.render import sample
 from tracenet.render import encode
 for make in (sample.mazur, sample.operations, sample.hostile):
     for format in ("dot", "svg", "json", "pdf", "png"):
@@ -31,10 +32,9 @@ for make in (sample.mazur, sample.operations, sample.hostile):
 
 
 def test_same_bytes_whatever_the_hash_seed():
-    paths = [str(HERE), str(HERE.parents[1])]
     outputs = [
         subprocess.run(
-            [sys.executable, "-c", HASHES, *paths], capture_output=True, text=True, check=True,
+            [sys.executable, "-c", HASHES, str(ROOT)], capture_output=True, text=True, check=True,
             env={**os.environ, "PYTHONHASHSEED": seed},
         ).stdout
         for seed in ("1", "2")
@@ -150,7 +150,7 @@ def test_no_engine_is_one_line(monkeypatch):
 def test_a_library_that_does_not_load(monkeypatch):
     monkeypatch.setattr(engine, "_load_failure", lambda: "libX11.so.6: cannot open")
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    with pytest.raises(EngineError, match="libX11.so.6: cannot open"):
+    with pytest.raises(EngineError, match="libX11"):
         encode(sample.one(), "svg")
 
 

@@ -64,12 +64,6 @@ class Array:
     def dtype(self) -> np.dtype[Any]:
         return self.data.dtype  # type: ignore[no-any-return]
 
-    def __getattr__(self, name: str) -> Any:
-        # Everything else that the real thing has: flags, nbytes, strides, item, tofile, …
-        if name.startswith("__array_"):
-            raise AttributeError(name)
-        return self.tape.attribute(self, name)
-
     def __len__(self) -> int:
         return len(self.data)
 

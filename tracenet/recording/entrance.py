@@ -44,13 +44,12 @@ class Marked:
 class Entrance:
     """Wraps the arrays that one traced call is given, and unwraps them afterwards.
 
-    This runs for every trace, however small, so it does no more than it must: `found` holds plain
-    tuples (array, name, path, role or None, whether it stood in a container).
+    This runs for every trace, however small, so it does no more than it must.
     """
 
     def __init__(self, tape: Tape) -> None:
         self.tape = tape
-        self.found: list[tuple[Array, str, Any, str | None, bool]] = []
+        self.arrays = False  # whether any was found: then floats beside them are constants
         self._seen: dict[int, Any] = {}  # id of an object -> its traced twin
         self._held: list[Any] = []  # keeps those objects alive, so that ids stay theirs
         self._containers: list[Any] = []
@@ -69,17 +68,15 @@ class Entrance:
         named = {key: self._enter(arg, key, key, False) for key, arg in kwargs.items()}
         if isinstance(function, MethodType) and is_plain(function.__self__):
             self._container(function.__self__, "", "")
-        arrays = any(isinstance(f[0].data, np.ndarray) for f in self.found)
         for i, (arg, name) in enumerate(zip(args, called)):
             if type(arg) is float:
                 wrapped[i] = self._number(arg, name, name)
         for key, arg in kwargs.items():
             if type(arg) is float:
                 named[key] = self._number(arg, key, key)
-        if not arrays:
+        if not self.arrays:
             for container, key, name, path in self._numbers:
                 container[key] = self._number(container[key], name, path)
-        self._settle()
         return wrapped, named
 
     def variables(self, namespace: dict[str, Any]) -> None:
@@ -117,22 +114,34 @@ class Entrance:
         return tuple(items) if type(x) is tuple else type(x)(*items)
 
     def _array(self, data: Any, name: str, path: Any, role: str | None, contained: bool) -> Any:
-        if type(data) is int:
-            data = float(data)
-        elif type(data) is np.ndarray and data.dtype.kind not in "fciub":
+        if type(data) is int or type(data) is float:
+            return self._marked_number(float(data), name, path, role)
+        if type(data) is np.ndarray and data.dtype.kind not in "fciub":
             return data
         key = id(data)
         twin = self._seen.get(key)
         if twin is None:
-            twin = self._seen[key] = Array(data, self.tape.given(data), self.tape)
+            tape = self.tape
+            number = tape.given(data)
+            twin = self._seen[key] = Array(data, number, tape)
             self._held.append(data)
-            self.found.append((twin, name, path, role, contained))
+            self.arrays = True
+            if role is None:
+                role = _role(name, contained, data.dtype.kind in "fc")
+            tape.leaves[number] = _leaf(Leaf, (number, role, name, path, -1, -1))
         return twin
 
-    def _number(self, x: float, name: str, path: Any) -> Array:
-        array = Array(x, self.tape.given(x), self.tape)
-        self.found.append((array, name, path, None, False))
+    def _marked_number(self, x: float, name: str, path: Any, role: str | None) -> Array:
+        array = self._number(x, name, path)
+        leaf = self.tape.leaves[array.id]
+        self.tape.leaves[array.id] = leaf._replace(role=role or leaf.role)
         return array
+
+    def _number(self, x: float, name: str, path: Any) -> Array:
+        role = "constant" if self.arrays else "input"
+        number = self.tape.given(x)
+        self.tape.leaves[number] = Leaf(number, role, name, path)
+        return Array(x, number, self.tape)
 
     def _container(self, x: Any, name: str, path: Any) -> None:
         if id(x) in self._seen:
@@ -163,17 +172,6 @@ class Entrance:
                 if new is not item:
                     object.__setattr__(x, attribute, new)
 
-    def _settle(self) -> None:
-        """Decides the role of each array that was found (docs/what-is-traced.md says how)."""
-        arrays = any(type(f[0].data) is np.ndarray for f in self.found)
-        leaves = self.tape.leaves
-        for array, name, path, role, contained in self.found:
-            data = array.data
-            plain = type(data) is np.ndarray
-            kind = data.dtype.kind if plain else "f"
-            settled = role or (_role(name, contained, kind, not plain) if arrays else "input")
-            leaves[array.id] = _leaf(Leaf, (array.id, settled, name, path))
-
     # ------------------------------------------------------------------ out
 
     def restore(self) -> None:
@@ -188,16 +186,10 @@ class Entrance:
 
 
 @lru_cache(maxsize=4096)
-def _role(name: str, contained: bool, kind: str, beside: bool) -> str:
-    if kind not in "fc":
+def _role(name: str, contained: bool, floating: bool) -> str:
+    if not floating or DATA.fullmatch(name):
         return "input"
-    if beside:
-        return "constant"  # a learning rate, an epsilon: a number beside arrays
-    if DATA.fullmatch(name):
-        return "input"
-    if contained or PARAMETER.fullmatch(name):
-        return "parameter"
-    return "input"
+    return "parameter" if contained or PARAMETER.fullmatch(name) else "input"
 
 
 _leaf = tuple.__new__  # a third of the cost of Leaf(…), and every trace pays it

@@ -183,6 +183,11 @@ def _method(name: str, rule: Rule) -> Callable[..., Any]:
     return method
 
 
+def _attribute(name: str) -> property:
+    # Not __getattr__: a class that has one reads every attribute of its own slowly.
+    return property(lambda self: self.tape.attribute(self, name))
+
+
 def _round(self: Array, digits: int | None = None) -> Any:
     return round(self.data) if digits is None else round(self.data, digits)
 
@@ -248,6 +253,10 @@ def _install() -> None:
         setattr(Array, f"__{short}__", _unary(rule, getattr(operator, short)))
     for name, rule in METHODS.items():
         setattr(Array, name, _method(name, rule))
+    for kind in (np.ndarray, np.float64):
+        for name in dir(kind):  # the rest: flags, nbytes, strides, item, tofile, …
+            if not name.startswith("_") and not hasattr(Array, name):
+                setattr(Array, name, _attribute(name))
     special = {"getitem": _getitem, "setitem": _setitem, "round": _round, "reversed": _reverse}
     for short, method in special.items():
         setattr(Array, f"__{short}__", method)

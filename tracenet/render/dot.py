@@ -122,7 +122,8 @@ class _Writer:
         for nodes in self.columns.values():
             for above, below in pairwise(nodes):
                 if (above.id, below.id) not in self.joined:
-                    yield f"  {above.id} -> {below.id} [style=invis, weight=0]\n"
+                    # Without a weight it would not count when dot orders a column.
+                    yield f"  {above.id} -> {below.id} [style=invis]\n"
         linked = {(self.place[a][0], self.place[b][0]) for a, b in self.weights}
         for (one_column, left), (other_column, right) in pairwise(self.columns.items()):
             if (one_column, other_column) not in linked:

@@ -79,9 +79,12 @@ def _load_failure() -> str:
 def _in_process(dot: str, format: str, program: str) -> bytes:
     with _one_at_a_time, _our_fonts(), _muted() as said:
         try:
-            return _rendered(dot, format, program)
+            data = _rendered(dot, format, program)
         except (ValueError, RuntimeError, OSError) as error:
             raise EngineError(_refusal(said(), str(error))) from None
+        if "syntax error" in said():  # in a label, which it then draws as the node's name
+            raise EngineError(_refusal(said(), ""))
+    return data
 
 
 def _rendered(dot: str, format: str, program: str) -> bytes:

@@ -104,6 +104,7 @@ def table(rows: Iterable[str], options: str = BARE) -> str:
 def arrays(shown: Sequence[Shown], ink: Ink) -> list[str]:
     """Rows of a table: arrays side by side, each name above its numbers; numbers in a column."""
     blocks: list[str] = []
+    named = any(item.name for item in shown)
     for numbers, group in groupby(shown, key=_is_number):
         items = list(group)
         if numbers and len(items) > 1:
@@ -111,18 +112,22 @@ def arrays(shown: Sequence[Shown], ink: Ink) -> list[str]:
             starts = range(0, len(items), height)
             blocks += [_numbers(items[i : i + height], height, ink) for i in starts]
         else:
-            blocks += [_array(item, ink) for item in items]
+            blocks += [_array(item, ink, named) for item in items]
     lines = [blocks[i : i + ACROSS] for i in range(0, len(blocks), ACROSS)]
-    side = SLACK if len(lines) > 1 else ""
-    return [f"<TD>{table([f'{side}<TD>{_line(line)}</TD>{side}'])}</TD>" for line in lines]
+    return [f"<TD>{_unstretched(_line(line))}</TD>" for line in lines]
 
 
 def _line(blocks: list[str]) -> str:
     """Blocks side by side at one height: Graphviz stretches what is lower, unless rows absorb it."""
-    if len({block.count("<TR>") for block in blocks}) > 1:
+    if len({(block.count("<TR>"), "FIXEDSIZE" in block) for block in blocks}) > 1:
         blocks = [table([f"<TD>{block}</TD>", *STRETCH]) for block in blocks]
     cells = "".join(f"<TD>{block}</TD>" for block in blocks)
     return table([cells], BARE.replace('CELLPADDING="0"', 'CELLPADDING="4"'))
+
+
+def _unstretched(inside: str) -> str:
+    """A table that keeps its width in a cell that is wider."""
+    return table([f"{SLACK}<TD>{inside}</TD>{SLACK}"])
 
 
 def _is_number(shown: Shown) -> bool:
@@ -140,7 +145,8 @@ def _numbers(items: list[Shown], height: int, ink: Ink) -> str:
     return table(rows, 'BORDER="0" CELLBORDER="0" CELLSPACING="1" CELLPADDING="1"')
 
 
-def _array(shown: Shown, ink: Ink) -> str:
+def _array(shown: Shown, ink: Ink, named: bool) -> str:
+    """One array under its name; a blank one where others beside it have names."""
     struck = shown.state == "not computed"
     name = rich(shown.name, struck)
     if struck:
@@ -148,13 +154,16 @@ def _array(shown: Shown, ink: Ink) -> str:
     if _is_number(shown):
         left = f"<TD>{name} = </TD>" if name else ""
         return table([left + _cell(shown.grid[0][0], ink)])
-    rows = [name, _grid(shown, ink), _heat(shown), _summary(shown)]
-    if shown.state in ("NaN", "infinite"):
-        marked = "contains NaN" if shown.state == "NaN" else "contains ∞"
-        rows.append(font(marked, SMALL_SIZE, palette.ALARM_TEXT))
-    elif shown.state in ("constant", "random"):
-        rows.append(font(shown.state, SMALL_SIZE, palette.QUIET))
+    name = name or (POINT_SPACE if named else "")
+    rows = [name, _grid(shown, ink), _heat(shown), _summary(shown), _state(shown.state)]
     return table([f"<TD>{row}</TD>" for row in rows if row] or ["<TD></TD>"])
+
+
+def _state(state: str) -> str:
+    if state in ("NaN", "infinite"):
+        marked = "contains NaN" if state == "NaN" else "contains ∞"
+        return font(marked, SMALL_SIZE, palette.ALARM_TEXT)
+    return font(state, SMALL_SIZE, palette.QUIET) if state in ("constant", "random") else ""
 
 
 def _grid(shown: Shown, ink: Ink) -> str:
@@ -162,7 +171,9 @@ def _grid(shown: Shown, ink: Ink) -> str:
         return ""
     rows = ["".join(_cell(text, ink) for text in row) for row in aligned(shown.grid)]
     inside = table(rows, 'BORDER="0" CELLBORDER="0" CELLSPACING="1" CELLPADDING="1"')
-    return font(inside, NUMBER_SIZE)
+    inside = font(inside, NUMBER_SIZE)
+    widest = sum(max(map(len, column)) + 1 for column in zip(*shown.grid, strict=True))
+    return _unstretched(inside) if len(plain(shown.name)) > widest else inside
 
 
 def _cell(text: str, ink: Ink) -> str:
@@ -209,7 +220,7 @@ def _heat(shown: Shown) -> str:
         "".join(f'<TD {side} BGCOLOR="{palette.heat(x)}"></TD>' for x in row) for row in shown.heat
     ]
     border = BARE.replace('BORDER="0"', f'BORDER="1" COLOR="{palette.STRUCK_ARROW}"', 1)
-    return table([f'<TD CELLPADDING="3">{table(rows, border)}</TD>'])
+    return _unstretched(table([f'<TD CELLPADDING="3">{table(rows, border)}</TD>']))
 
 
 def _summary(shown: Shown) -> str:
@@ -239,8 +250,8 @@ def of_node(node: Node) -> str:
         return font(f"{POINT_SPACE}{name}{POINT_SPACE}", TEXT_SIZE, palette.STRUCK)
     rows = [f"<TD>{rich(text)}</TD>" for text in (node.title, *node.lines) if rich(text)]
     rows += arrays(node.shown, ink)
-    if node.remark:
-        rows.append(f"<TD><I>{font(html(node.remark), SMALL_SIZE, palette.QUIET)}</I></TD>")
+    if remark := html(node.remark):
+        rows.append(f"<TD><I>{font(remark, SMALL_SIZE, palette.QUIET)}</I></TD>")
     if not rows:
         rows = [f"<TD>{html(node.name) or ' '}</TD>"]
     inside = table(rows, BARE.replace('CELLPADDING="0"', 'CELLPADDING="1"'))

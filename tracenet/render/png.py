@@ -13,7 +13,7 @@ from . import svg
 from .fonts import font_files
 
 SCALE = 2.0
-MOST_PIXELS = 80_000_000
+MOST_PIXELS = 32_000_000
 """Larger pictures are drawn at a smaller scale, down to that of the SVG itself."""
 
 PIXELS_A_POINT = 96 / 72

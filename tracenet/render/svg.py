@@ -150,7 +150,8 @@ class _Writer:
     # ------------------------------------------------------------------ text
 
     def _text(self, op: dict[str, Any], pen: _Pen) -> str:
-        words, width = label.clean(op["text"]), op["width"]
+        # Graphviz doubles backslashes once more than JSON asks for.
+        words, width = label.clean(op["text"].replace("\\\\", "\\")), op["width"]
         if not words.strip() or width <= 0:
             return ""
         x = op["pt"][0] - self.left - {"l": 0, "c": width / 2, "r": width}[op["align"]]

@@ -1,0 +1,1 @@
+"""Tests of how arrays are shown and diagrams are drawn."""
