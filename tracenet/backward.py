@@ -66,7 +66,7 @@ def replay(tape: Tape, data: Any, seeds: Mapping[int, Any], wanted: Iterable[int
             continue
         rule, out, ins, settings, _, _ = ops[k]
         gradient = found(out)
-        if gradient is None:
+        if gradient is None or not leads[out]:
             continue
         backward = rule.backward
         if type(backward) is not tuple or tape.rewritten:
@@ -93,7 +93,8 @@ def replay(tape: Tape, data: Any, seeds: Mapping[int, Any], wanted: Iterable[int
             id = len(values)
             values.append(piece)
             made.append((target, id))
-        events.append((MIRROR, k, gradient, made))
+        if made:
+            events.append((MIRROR, k, gradient, made))
         for target, id in made:
             if target in gradients:
                 _add(tape, result, target, id)
@@ -156,8 +157,10 @@ def _reached(visit: Any, gradients: dict[int, int]) -> bool:
 def _fitted(piece: Any, x: Any) -> Any:
     """A gradient in the shape and dtype of what it is the gradient of."""
     if type(x) is np.ndarray:
-        if type(piece) is not np.ndarray or piece.shape != x.shape:
-            piece = unbroadcast(np.asarray(piece), x.shape)
+        if type(piece) is not np.ndarray:
+            piece = np.asarray(piece)
+        if piece.shape != x.shape:
+            piece = unbroadcast(piece, x.shape)
             if piece.shape != x.shape:
                 piece = np.broadcast_to(piece, x.shape)
         return piece if piece.dtype is x.dtype else piece.astype(x.dtype)

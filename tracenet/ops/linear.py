@@ -57,9 +57,9 @@ rule(
 
 
 def _dot_left(g: Any, out: Any, x: Any, y: Any) -> Any:
-    dims, other = np.ndim(x), np.ndim(y)
-    if dims == 2 and other == 2:
+    if type(x) is type(y) is np.ndarray and x.ndim == y.ndim == 2:
         return np.dot(g, y.T)
+    dims, other = np.ndim(x), np.ndim(y)
     if not dims or not other:
         return g * y
     if other == 1:
@@ -68,9 +68,9 @@ def _dot_left(g: Any, out: Any, x: Any, y: Any) -> Any:
 
 
 def _dot_right(g: Any, out: Any, x: Any, y: Any) -> Any:
-    dims, other = np.ndim(x), np.ndim(y)
-    if dims == 2 and other == 2:
+    if type(x) is type(y) is np.ndarray and x.ndim == y.ndim == 2:
         return np.dot(x.T, g)
+    dims, other = np.ndim(x), np.ndim(y)
     if not dims or not other:
         return g * x
     made = np.tensordot(x, g, (range(dims - 1), range(dims - 1)))  # (shared, the rest of y)

@@ -111,15 +111,16 @@ From args and kwargs to rule, operands and settings.
 
 def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     """Sums a gradient over the axes along which an operand of `shape` was stretched."""
-    have = np.shape(g)
+    have = g.shape
     if have == shape:
         return g
     extra = len(have) - len(shape)
     if extra > 0:
         g = np.add.reduce(g, tuple(range(extra)))
-    stretched = (
-        [i for i, n in enumerate(shape) if n == 1 and have[i + extra] != 1] if extra >= 0 else []
-    )
-    if not stretched:
+        have = g.shape
+    elif extra < 0:
         return g
-    return np.add.reduce(g, tuple(stretched), keepdims=True)
+    if len(shape) == 2 and have[0] == shape[0]:
+        return np.add.reduce(g, 1, None, None, True) if have[1] != shape[1] else g
+    stretched = tuple([i for i, n in enumerate(shape) if n == 1 and have[i] != 1])
+    return np.add.reduce(g, stretched, None, None, True) if stretched else g

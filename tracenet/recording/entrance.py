@@ -155,6 +155,9 @@ class Entrance:
                 if type(item) is float:
                     self._numbers.append((x, key, inner, (path, key)))
                     continue
+                if type(item) is np.ndarray:
+                    x[key] = self._array(item, inner, (path, key), None, True)
+                    continue
                 new = self._enter(item, inner, (path, key), True)
                 if new is not item:
                     x[key] = new

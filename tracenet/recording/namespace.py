@@ -22,6 +22,7 @@ from . import calls, memory, tape
 from .array import Array, has_arrays, raw, strip
 
 _getframe = sys._getframe
+_new = object.__new__
 
 
 def _general(function: Any, role: str) -> Callable[..., Any]:
@@ -76,7 +77,12 @@ def _direct(function: Any, rule: Rule, count: int) -> Callable[..., Any]:
         out = len(values)
         values.append(data)
         running.ops.append((rule, out, (id,), kwargs, running.call, frame.f_lasti))
-        return Array(data, out, running)
+        result = _new(Array)
+        result.data = data
+        result.id = out
+        result.tape = running
+        result.alias = None
+        return result
 
     def two(*args: Any, **kwargs: Any) -> Any:
         if len(args) != 2 or kwargs or not (type(args[0]) is Array or type(args[1]) is Array):
@@ -85,16 +91,26 @@ def _direct(function: Any, rule: Rule, count: int) -> Callable[..., Any]:
         running = x.tape if type(x) is Array else y.tape
         if not running.open or type(x) in (list, tuple) or type(y) in (list, tuple):
             return _call(function, "constant", args, kwargs, _getframe(1))
-        data = function(raw(x), raw(y))
         frame = _getframe(1)
+        if type(x) is Array and type(y) is Array and x.tape is y.tape:
+            data = function(x.data, y.data)
+            i = x.id if x.alias is None else memory.read(running, x)
+            j = y.id if y.alias is None else memory.read(running, y)
+        else:
+            data = function(raw(x), raw(y))
+            i, j = running.operand(x), running.operand(y)
         if frame is not running.frame:
             running.enter(frame)
-        ins = (running.operand(x), running.operand(y))
         values = running.values
         out = len(values)
         values.append(data)
-        running.ops.append((rule, out, ins, calls.NONE, running.call, frame.f_lasti))
-        return Array(data, out, running)
+        running.ops.append((rule, out, (i, j), calls.NONE, running.call, frame.f_lasti))
+        result = _new(Array)
+        result.data = data
+        result.id = out
+        result.tape = running
+        result.alias = None
+        return result
 
     return _dressed(one if count == 1 else two, function)
 
