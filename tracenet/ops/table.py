@@ -109,6 +109,9 @@ From args and kwargs to rule, operands and settings.
 """
 
 
+_add: Callable[..., Any] = np.add.reduce  # its keywords cost more than the sum of a small array
+
+
 def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     """Sums a gradient over the axes along which an operand of `shape` was stretched."""
     have = g.shape
@@ -116,11 +119,11 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
         return g
     extra = len(have) - len(shape)
     if extra > 0:
-        g = np.add.reduce(g, tuple(range(extra)))
+        g = _add(g, tuple(range(extra)))
         have = g.shape
     elif extra < 0:
         return g
     if len(shape) == 2 and have[0] == shape[0]:
-        return np.add.reduce(g, 1, None, None, True) if have[1] != shape[1] else g
+        return _add(g, 1, None, None, True) if have[1] != shape[1] else g
     stretched = tuple([i for i, n in enumerate(shape) if n == 1 and have[i] != 1])
-    return np.add.reduce(g, stretched, None, None, True) if stretched else g
+    return _add(g, stretched, None, None, True) if stretched else g
