@@ -146,6 +146,8 @@ def _home(
             return ("block", home) if trace.blocks[home].handwritten else ("mirror", ("block", of))
     if op.phase == BACKWARD and not block.handwritten:
         source = op.of if op.of is not None else _maker_of_met(trace, op)
+        if source is None and len(op.ins) == 2:  # gradients of a leaf meet where the last was made
+            return homes.get(trace.values[op.ins[1]].op or 0, ("mirror", ("start",)))
         if source is not None and source in homes:
             return ("mirror", homes[source])
         return ("mirror", ("start",))
@@ -187,6 +189,8 @@ def _last_name(trace: Trace, ops: Iterable[int]) -> str:
 
 
 def _is_gradient(trace: Trace, name: str) -> bool:
+    if re.match(r"(delta|grad|nabla)(_|\d|$)", name):
+        return True
     base, gradient = split_gradient(name)
     return gradient and any(v.name == base for v in trace.values.values())
 

@@ -148,7 +148,10 @@ def test_no_engine_is_one_line(monkeypatch):
 
 
 def test_a_library_that_does_not_load(monkeypatch):
-    monkeypatch.setattr(engine, "_load_failure", lambda: "libX11.so.6: cannot open")
+    def missing():
+        raise engine.NotLoaded("libX11.so.6: cannot open")
+
+    monkeypatch.setattr(engine, "_folder", missing)
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(EngineError, match="libX11"):
         encode(sample.one(), "svg")

@@ -48,6 +48,7 @@ def blocks_of(tape: Tape, title: str, blocks: list[Block], recorded: int) -> lis
     ran = {block_of[op[4]] for op in tape.ops[:recorded]}
     _number(blocks, {b for block in ran for b in up_to(blocks, block, 0)})
     _open_root(blocks, block_of, ran)
+    _set_phases(blocks)
     return block_of
 
 
@@ -69,12 +70,10 @@ def _block(tape: Tape, call: Any, id: int, parent: int, blocks: list[Block]) -> 
         phase = blocks[parent].phase
         return Block(id, name, function, parent, phase, 0, None, "", 0)
     function = call.code.co_name
-    phase = _phase(function, blocks[parent].phase)
-    name = _friendly(function, call.owner) if phase == FORWARD else function
+    name = _friendly(function, call.owner)
     qualified = f"{call.owner}.{function}" if call.owner else function
     file, line = call.code.co_filename, call.code.co_firstlineno
-    hand = phase == BACKWARD
-    return Block(id, name, qualified, parent, phase, 0, None, file, line, hand)
+    return Block(id, name, qualified, parent, FORWARD, 0, None, file, line)
 
 
 def _phase(function: str, around: str) -> str:
@@ -107,6 +106,20 @@ def _open_root(blocks: list[Block], block_of: list[int], ran: set[int]) -> None:
         replace(b, id=to(b.id), parent=None if b.id == only else to(b.parent or 0)) for b in kept
     ]
     block_of[:] = [to(id) for id in block_of]
+
+
+def _set_phases(blocks: list[Block]) -> None:
+    """Says which pass each block is of, by its name; the traced function itself is no evidence.
+
+    A function called `backprop` that is traced by itself often runs both passes.
+    """
+    blocks[0] = replace(blocks[0], phase=FORWARD)
+    for i, block in enumerate(blocks[1:], 1):
+        around = blocks[block.parent or 0].phase
+        phase = _phase(block.function.rpartition(".")[2], around) if block.file else around
+        named = phase == FORWARD
+        name = block.name if named or block.ordinal else block.function.rpartition(".")[2]
+        blocks[i] = replace(block, phase=phase, name=name, handwritten=phase == BACKWARD)
 
 
 def _number(blocks: list[Block], ran: set[int]) -> None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import tempfile
+import warnings
 from contextlib import suppress
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
 from ..diagram import Diagram
-from ..errors import UsageError, unknown
+from ..errors import EngineError, UsageError, unknown
 
 FORMATS = {
     "svg": "svg",
@@ -34,7 +36,19 @@ def encode(diagram: Diagram, format: str) -> bytes:
     suffix = format.lower().removeprefix(".")
     if suffix not in FORMATS:
         raise unknown("format", format, FORMATS)
-    data: bytes = import_module(f".{FORMATS[suffix]}", __name__).encode(diagram)
+    writer = import_module(f".{FORMATS[suffix]}", __name__)
+    try:
+        data: bytes = writer.encode(diagram)
+    except EngineError as error:
+        if type(error).__name__ != "Crash" or not any(edge.shown for edge in diagram.edges):
+            raise
+        data = writer.encode(
+            replace(diagram, edges=tuple(replace(e, shown=()) for e in diagram.edges))
+        )
+        warnings.warn(
+            f"{error}; the arrays beside the arrows are left out. They are in .json and .dot",
+            stacklevel=3,
+        )
     return data
 
 
