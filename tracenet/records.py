@@ -64,7 +64,8 @@ class Block:
 
     name: as it is drawn, `"layer 2"`. function: the function's own name. ordinal: which of the
     equal calls in its parent it is, from 1; 0 where it is the only one. of: the forward block
-    that it mirrors. handwritten: whether a backward block is the user's own code.
+    that it mirrors. handwritten: whether a backward block is the user's own code. statement: the
+    line of code that called it.
     """
 
     id: int
@@ -77,3 +78,4 @@ class Block:
     file: str
     line: int
     handwritten: bool = False
+    statement: str = ""

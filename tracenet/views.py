@@ -116,8 +116,14 @@ def _partition(trace: Trace, opened: set[int]) -> list[Part]:
     groups: dict[Any, list[int]] = {}
     homes: dict[int, Any] = {}
     shown = _shown(trace, opened)
+    turns: dict[Any, int] = {}
+    before = None
     for op in trace.ops:
         key = _home(trace, op, shown, opened, homes)
+        if key[0] == "loose":  # the same statement, met again after others: the next turn of a loop
+            turns[key] = turns.get(key, 0) + (before is not None and before[:-1] != key)
+            key = (*key, turns[key])
+        before = key
         homes[op.id] = key
         groups.setdefault(key, []).append(op.id)
     return [_part(trace, key, ids) for key, ids in groups.items()]
@@ -179,6 +185,9 @@ def _part(trace: Trace, key: Any, ids: list[int]) -> Part:
         phase = BACKWARD
     if phase == FORWARD and _is_update(trace, name, ops):
         return Part("update", UPDATE, key[1], ops, True)
+    ends = {v.id for v in trace.outputs}
+    if not name and any(out in ends for k in ops for out in trace.ops[k].outs):
+        name = "output"
     found = _numbered(name)
     return Part(name or first.rule, phase, key[1], ops, True, None if found is None else found[1])
 
@@ -219,6 +228,13 @@ def _gathered(trace: Trace, cut: list[Part]) -> list[Part]:
         before = result[-1] if result else None
         if before is not None and part.loose and before.phase == part.phase == UPDATE:
             result[-1] = replace(before, ops=before.ops + part.ops)
+        elif before is not None and _one_statement(trace, before, part):
+            ops = before.ops + part.ops
+            name = _last_name(trace, ops) or before.name
+            found = _numbered(name)
+            number = layer if found is None else found[1]
+            name = name if number is None else f"layer {number}"
+            result[-1] = replace(before, name=name, ops=ops, layer=number)
         elif before is not None and layer is not None and _together(trace, before, part, layer):
             result[-1] = replace(
                 before, name=f"layer {layer}", ops=before.ops + part.ops, loose=True, layer=layer,
@@ -241,6 +257,16 @@ def _layer(trace: Trace, part: Part) -> int | None:
         return None
     found = _numbered(_last_name(trace, part.ops))
     return None if found is None else found[1]
+
+
+def _one_statement(trace: Trace, before: Part, part: Part) -> bool:
+    """Whether a small call stands in the statement before it: `a = sigmoid(W @ a + b)`."""
+    if not before.loose or part.loose or part.derived or before.phase != part.phase:
+        return False
+    if _reads_parameters(trace, part):
+        return False
+    statement = trace.ops[before.ops[-1]].statement
+    return bool(statement) and trace.blocks[part.block].statement == statement
 
 
 def _together(trace: Trace, before: Part, part: Part, layer: int) -> bool:

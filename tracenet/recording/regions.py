@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..records import BACKWARD, FORWARD, UPDATE, Block, Op
+from . import source
 from .tape import Tape, foreign
 
 _TRANSPARENT = ("<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>", "<lambda>", "<module>")
@@ -73,7 +74,10 @@ def _block(tape: Tape, call: Any, id: int, parent: int, blocks: list[Block]) -> 
     name = _friendly(function, call.owner)
     qualified = f"{call.owner}.{function}" if call.owner else function
     file, line = call.code.co_filename, call.code.co_firstlineno
-    return Block(id, name, qualified, parent, FORWARD, 0, None, file, line)
+    caller = source.where(tape, call.parent, call.lasti)
+    return Block(
+        id, name, qualified, parent, FORWARD, 0, None, file, line, statement=caller.text
+    )  # fmt: skip
 
 
 def _phase(function: str, around: str) -> str:
