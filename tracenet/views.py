@@ -19,6 +19,8 @@ from .records import BACKWARD, FORWARD, UPDATE, Block, Op
 from .trace import Step, Trace
 
 VIEWS = ("blocks", "ops")
+TURNS = 12
+"""A statement that runs more often than this, with others between, is drawn once."""
 LOSS = re.compile(
     r"(.*_)?(loss|cost|error|err|nll|mse|objective|cross_entropy|criterion)(_.*)?\d*|J|L|E|C|H",
     re.IGNORECASE,
@@ -81,7 +83,15 @@ def _layers_in(trace: Trace, id: int) -> int:
     """How many parts of a block, were it opened, read parameters of their own."""
     inside = [p for p in _partition(trace, {0, *_path(trace, id)}) if id in _path(trace, p.block)]
     gathered = _gathered(trace, [p for p in inside if p.phase == FORWARD])
-    return sum(_reads_parameters(trace, part) for part in gathered)
+    weights = [w for part in gathered if (w := _weights(trace, part))]
+    return min(len(weights), len(set().union(*weights)))
+
+
+def _weights(trace: Trace, part: Part) -> set[int]:
+    """The parameters of a part that are matrices or more: each layer has its own."""
+    values = trace.values
+    read = {i for k in part.ops for i in trace.ops[k].ins}
+    return {i for i in read if values[i].role == "parameter" and len(values[i].shape) > 1}
 
 
 def _path(trace: Trace, id: int) -> list[int]:
@@ -116,14 +126,11 @@ def _partition(trace: Trace, opened: set[int]) -> list[Part]:
     groups: dict[Any, list[int]] = {}
     homes: dict[int, Any] = {}
     shown = _shown(trace, opened)
-    turns: dict[Any, int] = {}
-    before = None
+    turn = _turns(trace, shown, opened)
     for op in trace.ops:
         key = _home(trace, op, shown, opened, homes)
-        if key[0] == "loose":  # the same statement, met again after others: the next turn of a loop
-            turns[key] = turns.get(key, 0) + (before is not None and before[:-1] != key)
-            key = (*key, turns[key])
-        before = key
+        if key[0] == "loose":
+            key = (*key, turn[op.id])
         homes[op.id] = key
         groups.setdefault(key, []).append(op.id)
     return [_part(trace, key, ids) for key, ids in groups.items()]
@@ -167,6 +174,20 @@ def _home(
 def _maker_of_met(trace: Trace, op: Op) -> int | None:
     value = trace.values[op.outs[0]].of
     return None if value is None else trace.values[value].op
+
+
+def _turns(trace: Trace, shown: dict[int, int], opened: set[int]) -> dict[int, int]:
+    """For each op, in which turn of a loop its statement runs; a loop of many turns is one."""
+    turns: dict[int, int] = {}
+    count: dict[Any, int] = {}
+    before: Any = None
+    for op in trace.ops:
+        place = (shown[op.block], op.statement, op.line)
+        count[place] = count.get(place, 0) + (before != place)
+        turns[op.id] = count[place]
+        before = place
+    last = {op.id: count[shown[op.block], op.statement, op.line] for op in trace.ops}
+    return {id: n if last[id] <= TURNS else 0 for id, n in turns.items()}
 
 
 def _part(trace: Trace, key: Any, ids: list[int]) -> Part:
