@@ -148,10 +148,11 @@ def test_no_engine_is_one_line(monkeypatch):
 
 
 def test_a_library_that_does_not_load(monkeypatch):
-    def missing():
+    def missing(*args):
         raise engine.NotLoaded("libX11.so.6: cannot open")
 
-    monkeypatch.setattr(engine, "_folder", missing)
+    monkeypatch.setattr(engine, "_by_wheel", missing)
+    engine._layout.cache_clear()
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(EngineError, match="libX11"):
         encode(sample.one(), "svg")

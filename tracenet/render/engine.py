@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -43,20 +44,27 @@ def layout(dot: str, format: str, program: str = "dot") -> bytes:
     Raises EngineError if no Graphviz can be loaded, or if it refuses the text; Crash if it gave up.
     The environment variable TRACENET_ENGINE (pygraphviz, dot, none) forces a way.
     """
-    choice = os.environ.get(CHOICE, "")
+    return _layout(
+        dot, format, program, os.environ.get(CHOICE, ""), shutil.which("dot"), _folder_of()
+    )
+
+
+@lru_cache(maxsize=8)  # an SVG and a PNG of one diagram are placed once
+def _layout(
+    dot: str, format: str, program: str, choice: str, executable: str | None, folder: str | None
+) -> bytes:
     if choice not in ("", "pygraphviz", "dot", "none"):
         raise unknown(CHOICE, choice, ("pygraphviz", "dot", "none"))
-    program_dot = choice in ("", "dot") and shutil.which("dot") is not None
     why: EngineError = NotLoaded(
         "TRACENET_ENGINE=none" if choice == "none" else "no program dot on PATH"
     )
     if choice in ("", "pygraphviz"):
         try:
-            return _by_wheel(dot, format, program)
+            return _by_wheel(dot, format, program, folder)
         except (NotLoaded, Crash) as error:
             why = error
-    if program_dot:
-        return _as_program(dot, format, program)
+    if choice in ("", "dot") and executable is not None:
+        return _as_program(dot, format, program, executable)
     if isinstance(why, Crash):
         raise why
     raise EngineError(f"no Graphviz could be loaded ({why}): {INSTALL}")
@@ -65,17 +73,18 @@ def layout(dot: str, format: str, program: str = "dot") -> bytes:
 # ---------------------------------------------------------------------- the wheel's libraries
 
 
-def _folder() -> str:
+def _folder_of() -> str | None:
     """Where pygraphviz is installed; it is not imported here."""
     spec = find_spec("pygraphviz")
-    if spec is None or not spec.submodule_search_locations:
+    places = spec.submodule_search_locations if spec is not None else None
+    return next(iter(places)) if places else None
+
+
+def _by_wheel(dot: str, format: str, program: str, folder: str | None) -> bytes:
+    if folder is None:
         raise NotLoaded("pygraphviz is not installed")
-    return next(iter(spec.submodule_search_locations))
-
-
-def _by_wheel(dot: str, format: str, program: str) -> bytes:
     script = str(Path(__file__).with_name("worker.py"))
-    done = _run([sys.executable, "-S", script, _folder(), format, program], dot)
+    done = _run([sys.executable, "-S", script, folder, format, program], dot)
     said = done.stderr.decode("utf-8", "replace")
     if done.returncode == worker.NOT_LOADED:
         raise NotLoaded(" ".join(said.split()))
@@ -116,9 +125,9 @@ def _last_line(said: str) -> str:
 # ---------------------------------------------------------------------- as a program
 
 
-def _as_program(dot: str, format: str, program: str) -> bytes:
+def _as_program(dot: str, format: str, program: str, executable: str) -> bytes:
     try:
-        done = _run([shutil.which("dot") or "dot", f"-K{program}", f"-T{format}"], dot)
+        done = _run([executable, f"-K{program}", f"-T{format}"], dot)
     except NotLoaded as error:
         raise EngineError(f"no Graphviz could be loaded ({error}): {INSTALL}") from None
     said = done.stderr.decode("utf-8", "replace")
