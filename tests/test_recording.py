@@ -345,6 +345,20 @@ def test_operations_without_a_rule_are_recorded():
     assert __file__ in str(caught.value)
 
 
+def test_out_and_where():
+    def f(x):
+        out = np.full(3, 7.0)
+        np.multiply(x, 2, out=out)
+        np.clip(out, 0, 3, out=out)
+        np.add(x, 10, out=out, where=x > 1)
+        return out
+
+    x = np.array([0.5, 1.5, 1.0])
+    trace = tracer.trace(f, x)
+    assert np.array_equal(trace.result, f(x)) and np.array_equal(f(x), [1, 11.5, 2])
+    trace.check()
+
+
 def test_the_traced_namespace_is_numpy_when_nothing_is_traced():
     assert isinstance(tnp.zeros(3), np.ndarray) and tnp.pi == np.pi
     assert tnp.float64 is np.float64 and tnp.ndarray is np.ndarray

@@ -141,6 +141,8 @@ def call(
     if handler is not None:
         return handler(tape, function, args, kwargs, frame)
     out = kwargs.pop("out", None)
+    if out is not None and kwargs.get("where", True) is not True:
+        return _masked(tape, function, args, kwargs, out, frame)
     data = function(*strip(args), **strip(kwargs))
     rule, operands, settings = normal(function, args, kwargs)
     result = _result(tape, rule, operands, settings, data, frame)
@@ -256,6 +258,22 @@ def _into(tape: Tape, out: Any, result: Any, frame: Any) -> Any:
         return target
     np.copyto(target, raw(result), casting="same_kind")
     return Array(target, result.id, tape) if type(result) is Array else target
+
+
+def _masked(
+    tape: Tape, function: Any, args: Any, kwargs: dict[str, Any], out: Any, frame: Any
+) -> Any:
+    """`out=` with `where=`: only some elements are written, the others stay what they were."""
+    target = out[0] if isinstance(out, tuple) else out
+    act = lambda: function(*strip(args), out=raw(target), **strip(kwargs))  # noqa: E731
+    if type(target) is Array:
+        mutate(tape, opaque(function), target, [args, kwargs], act, frame)
+        return target
+    act()
+    ids = _ids(tape, opaque(function), [target, *arrays_in([args, kwargs])], frame)
+    return Array(
+        target, tape.append(opaque(function), ids, target.copy(), NONE, frame.f_lasti), tape
+    )
 
 
 def mutate(
