@@ -151,3 +151,36 @@ def test_course_iteration_stands_in_its_rows():
     cached = {v.name for s in trace.steps() if s.block.name == "linear_activation 2 backward"
               for v in s.inputs}  # fmt: skip
     assert {"W2", "A1", "Z2"} <= cached
+
+
+def test_a_flat_forward_is_drawn_by_layers_in_both_passes():
+    def forward(X, Y, W1, b1, W2, b2):
+        Z1 = np.dot(W1, X) + b1
+        A1 = np.tanh(Z1)
+        Z2 = np.dot(W2, A1) + b2
+        A2 = flat.sigmoid(Z2)
+        cost = -np.mean(Y * np.log(A2) + (1 - Y) * np.log(1 - A2))
+        return cost
+
+    rng = RNG(7)
+    Y = np.array([[1.0, 0, 1]])
+    args = (rng.randn(2, 3), Y, rng.randn(3, 2), rng.randn(3, 1), rng.randn(1, 3), rng.randn(1, 1))
+    trace = tracer.trace(forward, *args).backward()
+    names = ["layer 1", "layer 2", "loss"]
+    assert [s.block.name for s in trace.steps()] == [
+        *names, *(f"{name} backward" for name in reversed(names)),
+    ]  # fmt: skip
+
+
+def test_turns_of_a_loop_are_layers():
+    def feedforward(a, weights):
+        for w in weights:
+            a = flat.sigmoid(np.dot(w, a))
+        return a
+
+    rng = RNG(8)
+    weights = [rng.randn(3, 2), rng.randn(1, 3)]
+    trace = tracer.trace(feedforward, np.ones((2, 1)), weights).backward()
+    assert [s.block.name for s in trace.steps()] == [
+        "layer 1", "layer 2", "layer 2 backward", "layer 1 backward",
+    ]  # fmt: skip

@@ -19,6 +19,7 @@ from .views import Part
 
 def paired(trace: Trace, cut: list[Part]) -> list[Part]:
     """The parts, each backward one with the place of the part that it mirrors."""
+    cut = _mirrors_joined(trace, cut)
     home = {k: i for i, part in enumerate(cut) for k in part.ops}
     forward = [i for i, part in enumerate(cut) if part.phase == FORWARD]
     result = list(cut)
@@ -40,6 +41,23 @@ def paired(trace: Trace, cut: list[Part]) -> list[Part]:
         if best is not None:
             taken.add(best)
             result[i] = replace(result[i], of=best, name=_named(cut[i], cut[best]))
+    return result
+
+
+def _mirrors_joined(trace: Trace, cut: list[Part]) -> list[Part]:
+    """Derived parts that mirror one part are one part, as what they mirror is."""
+    home = {k: i for i, part in enumerate(cut) for k in part.ops}
+    first: dict[int, int] = {}
+    result: list[Part] = []
+    for part in cut:
+        of = _derived(trace, part, home) if part.derived and part.phase == BACKWARD else None
+        if of is not None and of in first:
+            before = result[first[of]]
+            result[first[of]] = replace(before, ops=tuple(sorted(before.ops + part.ops)))
+            continue
+        if of is not None:
+            first[of] = len(result)
+        result.append(part)
     return result
 
 

@@ -354,22 +354,27 @@ class _Picture(Drawing):
 
     def _leaving_gradients(self) -> None:
         """The gradient of the data at the left: drawn, or struck out where it was not computed."""
-        for id, _ in self.enters.items():
-            value = self.trace.values[id]
-            parts = [i for i in self.forward if id in flows(self.trace, self.parts[i])[0]]
+        at: dict[str, list[int]] = {}
+        for id, node in self.enters.items():
+            if self.trace.values[id].dtype.startswith("float"):
+                at.setdefault(node, []).append(id)
+        for ids in at.values():
+            parts = [i for i in self.forward if set(ids) & set(flows(self.trace, self.parts[i])[0])]
             under = [b for i in parts for b in self.back.get(i, [])]
-            if not under or not value.dtype.startswith("float"):
+            if not under:
                 continue
-            gradient = self._gradient_at_left(id, under)
-            name = f"d{value.name}"
-            if gradient is None:
-                struck = Shown(name=notation.text(name), key=name, state="not computed")
-                cells: tuple[Shown, ...] = (struck,)
-            else:
-                cells = (self.array(gradient),)
-            node = self.node("gradient", BACKWARD_LANE, 0, name, shown=cells)
+            names = ", ".join(f"d{self.trace.values[id].name}" for id in ids)
+            cells = tuple(self._leaving(id, under) for id in ids)
+            node = self.node("gradient", BACKWARD_LANE, 0, names, shown=cells)
             for b in under:
                 self.edge(self.box[b], node, "gradient")
+
+    def _leaving(self, id: int, under: list[int]) -> Shown:
+        gradient = self._gradient_at_left(id, under)
+        if gradient is not None:
+            return self.array(gradient)
+        name = f"d{self.trace.values[id].name}"
+        return Shown(name=notation.text(name), key=name, state="not computed")
 
     def _gradient_at_left(self, id: int, under: list[int]) -> int | None:
         gradient = self.trace.gradient_of(id)

@@ -339,7 +339,7 @@ def _loss_part(trace: Trace, cut: list[Part]) -> int | None:
             not part.loose and LOSS.fullmatch(trace.blocks[part.block].function)
         )
         trained = any(v.role == "parameter" for v in trace.values.values())
-        if named or (trained and len(cut) > 1):
+        if named or (trained and len(cut) > 1 and not _weights(trace, part)):
             return i
     return None
 

@@ -265,7 +265,7 @@ def _masked(
 ) -> Any:
     """`out=` with `where=`: only some elements are written, the others stay what they were."""
     target = out[0] if isinstance(out, tuple) else out
-    act = lambda: function(*strip(args), out=raw(target), **strip(kwargs))  # noqa: E731
+    act = lambda: function(*strip(args), out=raw(target), **strip(kwargs))
     if type(target) is Array:
         mutate(tape, opaque(function), target, [args, kwargs], act, frame)
         return target

@@ -1,0 +1,135 @@
+"""What is drawn: the boxes, where they stand, what is in them, and how they hang together."""
+
+import numpy as np
+import pytest
+
+from tests.networks import course
+from tests.truth import truth
+from tracenet import tracer
+from tracenet.diagram import EDGE_KINDS, NODE_KINDS, plain
+from tracenet.errors import UsageError
+
+
+def mazur():
+    def layer(a_prev, W, b):
+        z = W @ a_prev + b
+        a = 1 / (1 + np.exp(-z))
+        return a
+
+    def forward(x, y, parameters):
+        a1 = layer(x, parameters["W1"], parameters["b1"])
+        a2 = layer(a1, parameters["W2"], parameters["b2"])
+        loss = 0.5 * np.sum((a2 - y) ** 2)
+        return loss
+
+    given, _ = truth("mazur")
+    parameters = {k: given[k] for k in ("W1", "b1", "W2", "b2")}
+    trace = tracer.trace(forward, given["x"], given["y"], parameters).backward()
+    trace.update(0.5, ["W1", "W2"])
+    return trace
+
+
+@pytest.fixture(scope="module")
+def diagram():
+    return mazur().diagram()
+
+
+def find(diagram, kind):
+    return [n for n in diagram.nodes if n.kind == kind]
+
+
+def test_two_rows(diagram):
+    forward = find(diagram, "forward")
+    assert [(n.name, n.column) for n in forward] == [("layer 1", 1), ("layer 2", 2)]
+    for box in [*forward, *find(diagram, "loss")]:
+        mirror = next(n for n in find(diagram, "backward") if n.of == box.id)
+        assert mirror.column == box.column and mirror.lane > box.lane
+        assert mirror.name == box.name + " backward"
+    lanes = {
+        kind: {n.lane for n in find(diagram, kind)} for kind in ("parameter", "cache", "update")
+    }
+    assert lanes == {"parameter": {0}, "cache": {2}, "update": {5}}
+
+
+def test_formulas_are_those_of_the_code(diagram):
+    lines = {n.name: [plain(line) for line in n.lines] for n in diagram.nodes}
+    assert lines["layer 2"] == ["z[2] = W[2] a[1] + b[2]", "a[2] = 1 / (1 + exp(−z[2]))"]
+    assert lines["loss"] == ["loss = 0.5 · Σ (a[2] − y)2"]
+    assert "dW[2] = dz[2] a[1]T" in lines["layer 2 backward"]
+    assert lines["loss backward"] == ["da[2] = 0.5 · 2 · (a[2] − y)"]
+    assert lines["update of W1"] == ["W[1] := W[1] − 0.5 · dW[1]"]
+
+
+def test_what_flows_and_what_is_cached(diagram):
+    by_id = {n.id: n for n in diagram.nodes}
+    arrows = {
+        (by_id[e.tail].name, by_id[e.head].name): (e.kind, [s.key for s in e.shown])
+        for e in diagram.edges
+    }
+    assert arrows["layer 1", "layer 2"] == ("data", ["a1"])
+    assert arrows["layer 2 backward", "layer 1 backward"] == ("gradient", ["da1"])
+    assert arrows["layer 2", "cache of layer 2"][0] == "cache"
+    cached = {s.key for n in diagram.nodes if n.name == "cache of layer 2" for s in n.shown}
+    assert {"a1", "W2", "a2"} <= cached
+    struck = next(n for n in diagram.nodes if n.name == "dx")
+    assert struck.shown[0].state == "not computed"
+
+
+def test_kinds_and_references_are_known(diagram):
+    for view in (diagram, mazur().diagram("ops")):
+        ids = {n.id for n in view.nodes}
+        assert len(ids) == len(view.nodes) and {n.kind for n in view.nodes} <= set(NODE_KINDS)
+        assert {e.kind for e in view.edges} <= set(EDGE_KINDS)
+        assert all({e.tail, e.head} <= ids for e in view.edges)
+        assert all(n.of in ids for n in view.nodes if n.of is not None)
+
+
+def test_each_op_stands_over_its_mirror():
+    view = mazur().diagram("ops")
+    by_id = {n.id: n for n in view.nodes}
+    mirrors = [n for n in find(view, "backward") if n.of is not None]
+    assert len(mirrors) == 16
+    for mirror in mirrors:
+        assert by_id[mirror.of].column == mirror.column and by_id[mirror.of].lane < mirror.lane
+    assert [f.name for f in view.frames] == ["layer 1", "layer 2"]
+
+
+def test_depth_opens_blocks():
+    rng = np.random.RandomState(0)
+    parameters = {
+        "W1": rng.randn(2, 2),
+        "b1": rng.randn(2, 1),
+        "W2": rng.randn(1, 2),
+        "b2": rng.randn(1, 1),
+    }
+    trace = tracer.trace(course.cost_of, rng.randn(2, 3), np.array([[1.0, 0, 1]]), parameters)
+    names = lambda depth: [n.name for n in trace.diagram(depth=depth).nodes if n.lane == 1]
+    assert names(1) == ["X", "L_model", "compute_cost"]
+    assert names(2)[1:3] == ["linear_activation 1", "linear_activation 2"]
+    assert names(3)[1:3] == ["linear", "relu"]
+    assert names(None)[1:3] == ["linear_activation 1", "linear_activation 2"]
+    with pytest.raises(UsageError, match="depth must be 1 or more"):
+        trace.diagram(depth=0)
+
+
+def test_options_are_checked():
+    trace = mazur()
+    with pytest.raises(UsageError, match="unknown view 'rows': choose one of 'blocks', 'ops'"):
+        trace.diagram("rows")
+    with pytest.raises(UsageError, match="unknown amount of values"):
+        trace.diagram(values="most")
+    with pytest.raises(UsageError, match="digits must be from 1 to 17"):
+        trace.diagram(digits=99)
+    forward = trace.diagram(backward=False)
+    assert {n.kind for n in forward.nodes} == {"input", "parameter", "forward", "loss"}
+
+
+def test_partial_and_unusual():
+    one = tracer.trace(lambda x: x * 2, np.ones(2)).diagram()
+    assert [n.kind for n in one.nodes] == ["input", "forward"]
+    nothing = tracer.trace(lambda x: 3, np.ones(2)).diagram()
+    assert nothing.nodes == ()
+    with pytest.raises(ValueError) as caught:
+        tracer.trace(lambda x: np.tanh(x) + np.ones(7), np.ones(3))
+    broken = caught.value.tracenet_trace.diagram()
+    assert any(n.title and "failed here" in n.title[0].text for n in broken.nodes)
