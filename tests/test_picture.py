@@ -56,7 +56,7 @@ def test_formulas_are_those_of_the_code(diagram):
     assert lines["layer 2"] == ["z[2] = W[2] a[1] + b[2]", "a[2] = 1 / (1 + exp(−z[2]))"]
     assert lines["loss"] == ["loss = 0.5 · Σ (a[2] − y)2"]
     assert "dW[2] = dz[2] a[1]T" in lines["layer 2 backward"]
-    assert lines["loss backward"] == ["da[2] = 0.5 · 2 · (a[2] − y)"]
+    assert lines["loss backward"] == ["da[2] = 0.5 · 2 (a[2] − y)"]
     assert lines["update of W1"] == ["W[1] := W[1] − 0.5 · dW[1]"]
 
 

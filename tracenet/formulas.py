@@ -65,8 +65,17 @@ class Formulas:
         if op.of is not None:
             return self._derived(op, id)
         target = self.values[id].of
-        derived = op.phase == BACKWARD and not self.trace.blocks[op.block].handwritten
-        return (self._through_call(op, target) if derived else None) or self._made(op, id)
+        derived = op.phase == BACKWARD and not op.file
+        return (self._through_call(op, target) or self._sum(op)) if derived else self._made(op, id)
+
+    def _sum(self, op: Op) -> Term:
+        """Gradients that meet, each as it was made."""
+        runs: list[Run] = []
+        for i in op.ins:
+            maker = self.values[i].op
+            term = self._of(self.ops[maker], i) if maker is not None else self.term(i)
+            runs += [*([Run(" + ")] if runs else []), *term.text]
+        return Term(tuple(runs), SUM)
 
     def _written(self, op: Op, name: str) -> Text:
         """`dZ[Z ≤ 0] = 0`."""

@@ -153,6 +153,9 @@ def _home(
     if op.phase == UPDATE and not op.file:
         return ("update", op.block)
     if op.phase == BACKWARD and op.of is None and not op.file:
+        where = [homes.get(trace.values[i].op or 0) for i in op.ins]
+        if where[0] is not None and where[0] == where[-1]:
+            return where[0]  # both gradients were made in one part: so is their sum
         home = shown[op.block]
         of = trace.blocks[home].of
         if of is not None and of not in opened and home not in opened:
