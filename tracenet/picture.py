@@ -213,7 +213,7 @@ class _Picture(Drawing):
             value = self.trace.values[id]
             if not value.name or value.name in names or (hide and self._hidden(part, id)):
                 continue
-            if part.derived and self.trace.gradients().get(value.of or -1, id) != id:
+            if value.of is not None and self.trace.gradients().get(value.of, id) != id:
                 continue  # one of several that meet in a sum
             line = self.formulas.line(id)
             if line:
