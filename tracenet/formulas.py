@@ -27,6 +27,13 @@ SMALL = 8
 """A called function of at most so many operations, from one array to one, is written as a call."""
 
 
+MIXING = {
+    "sum", "mean", "max", "min", "prod", "var", "std", "norm", "cumsum", "cumprod", "sort",
+    "matmul", "dot", "einsum", "tensordot", "outer", "inner",
+}  # fmt: skip
+"""Operations that mix elements: a function with one has a Jacobian and no f′."""
+
+
 @dataclass(frozen=True, slots=True)
 class Term:
     """A piece of a formula and how tightly it binds."""
@@ -189,9 +196,17 @@ class Formulas:
             if gradient is None or maker is None or outside:
                 continue
             word = notation.function(name)
+            if not self._elementwise(maker):
+                passed = (Run(f"{word} backward("), *self.term(gradient).text, Run(")"))
+                return Term(passed)
             inner = (Run(f"{word}′("), *self.term(x).text, Run(")"))
             return Term((*_grouped(self.term(gradient), PRODUCT), Run(" ⊙ "), *inner), PRODUCT)
         return None
+
+    def _elementwise(self, maker: int) -> bool:
+        """Whether the function that ends in this op treats each element by itself."""
+        block = self.ops[maker].block
+        return not any(op.rule in MIXING for op in self.ops if op.block == block)
 
     # ------------------------------------------------------------------ templates
 
