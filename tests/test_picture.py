@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.networks import course
+from tests.test_truths import mazur_loss
 from tests.truth import truth
 from tracenet import tracer
 from tracenet.diagram import EDGE_KINDS, NODE_KINDS, plain
@@ -11,20 +12,9 @@ from tracenet.errors import UsageError
 
 
 def mazur():
-    def layer(a_prev, W, b):
-        z = W @ a_prev + b
-        a = 1 / (1 + np.exp(-z))
-        return a
-
-    def forward(x, y, parameters):
-        a1 = layer(x, parameters["W1"], parameters["b1"])
-        a2 = layer(a1, parameters["W2"], parameters["b2"])
-        loss = 0.5 * np.sum((a2 - y) ** 2)
-        return loss
-
     given, _ = truth("mazur")
     parameters = {k: given[k] for k in ("W1", "b1", "W2", "b2")}
-    trace = tracer.trace(forward, given["x"], given["y"], parameters).backward()
+    trace = tracer.trace(mazur_loss, given["x"], given["y"], parameters).backward()
     trace.update(0.5, ["W1", "W2"])
     return trace
 

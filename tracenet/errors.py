@@ -6,8 +6,10 @@
     ├── RecordError           a step that cannot be recorded as it was asked for
     ├── GradientError         a gradient that does not exist, or was not computed
     │   └── NoRuleError       … because an operation has no backward rule
-    ├── EngineError           no Graphviz could be loaded, or Graphviz refused
-    └── UserCodeError         the traced code raised: carries the trace up to there
+    └── EngineError           no Graphviz could be loaded, or Graphviz refused
+
+What the traced code raises stays the user's own exception, with a note of block and shapes, and the
+trace up to there as its ``tracenet_trace``.
 
 Warnings: ``LeftTraceWarning`` where a value leaves the trace inside foreign code.
 
@@ -17,7 +19,6 @@ A message says what was got, what was expected, and what to do.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 
 class TracenetError(Exception):
@@ -46,15 +47,6 @@ class NoRuleError(GradientError):
 
 class EngineError(TracenetError):
     """Graphviz is missing, or did not accept the graph."""
-
-
-class UserCodeError(TracenetError):
-    """The traced code raised. ``trace`` is what was recorded up to there.
-
-    The user's own exception is ``__cause__``; its traceback is theirs.
-    """
-
-    trace: Any = None
 
 
 class LeftTraceWarning(UserWarning):

@@ -129,7 +129,6 @@ class _Picture(Drawing):
                 self._backward(i, part)
         self._flow(FORWARD, "data")
         if self.both:
-            self._seed()
             self._flow(BACKWARD, "gradient")
             self._leaving_gradients()
         self._updates()
@@ -304,7 +303,6 @@ class _Picture(Drawing):
             block=self.path(part.block), of=self.box.get(part.of) if part.of is not None else None,
         )  # fmt: skip
         self.edge(self.box[i], node, "gradient")
-        self.edge_from = node
 
     def _final_gradients(self, part: Part) -> list[int]:
         """The gradients that come out of a backward part and go no further back."""
@@ -350,9 +348,6 @@ class _Picture(Drawing):
                     along.setdefault((i, j), {})[v] = None
         for (i, j), ids in along.items():
             self.edge(self.box[i], self.box[j], kind, self.arrays(ids))
-
-    def _seed(self) -> None:
-        """Output gradients that were given enter at the right, without a box of their own."""
 
     def _leaving_gradients(self) -> None:
         """The gradient of the data at the left: drawn, or struck out where it was not computed."""

@@ -128,7 +128,7 @@ def write(
 ) -> None:
     """Performs and records a write into `x[index]`; `how` names the rule: `write`, `add_at`."""
     alias = x.alias or root(tape, x)
-    before = current(tape, x) if not alias.path else _root_id(alias)
+    before = current(tape, x) if not alias.path else alias.buffer.id
     operand = tape.operand(value)
     extra = tuple(tape.operand(array) for array in tape.arrays_in(index))
     protect(tape, alias.buffer)
@@ -139,10 +139,6 @@ def write(
     if not alias.path:
         x.id = id
         alias.seen = alias.buffer.generation
-
-
-def _root_id(alias: Alias) -> int:
-    return alias.buffer.id
 
 
 def plain_path(path: tuple[tuple[Rule, dict[str, Any]], ...]) -> Path:
