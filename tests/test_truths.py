@@ -27,15 +27,15 @@ def test_every_example_is_tested():
     assert {path.stem for path in TRUTHS.glob("*.json")} == tested
 
 
-def mazur_layer(a_prev, W, b):
+def layer(a_prev, W, b):
     z = W @ a_prev + b
     a = 1 / (1 + np.exp(-z))
     return a
 
 
 def mazur_loss(x, y, parameters):
-    a1 = mazur_layer(x, parameters["W1"], parameters["b1"])
-    a2 = mazur_layer(a1, parameters["W2"], parameters["b2"])
+    a1 = layer(x, parameters["W1"], parameters["b1"])
+    a2 = layer(a1, parameters["W2"], parameters["b2"])
     loss = 0.5 * np.sum((a2 - y) ** 2)
     return loss
 
