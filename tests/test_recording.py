@@ -314,6 +314,11 @@ def test_leaving_the_trace_is_said_once_for_each_place():
     ]
 
 
+def test_a_subclass_of_ndarray_is_not_lost_silently():
+    with pytest.warns(LeftTraceWarning, match="view made it a matrix"):
+        tracer.trace(lambda x: np.sum(np.asarray(x.view(np.matrix))), np.ones((2, 2)))
+
+
 def test_the_users_error_is_theirs_with_a_note():
     def layer(x, W):
         z = W @ x

@@ -214,6 +214,10 @@ def _result(
             for i, item in enumerate(data)
         ]
         return type(data)(made) if type(data) in (tuple, list) else tuple(made)
+    if isinstance(data, np.ndarray):
+        for x in operands:
+            if type(x) is Array:
+                tape.left(x, f"{rule.name} made it a {type(data).__name__}")
     return data
 
 
