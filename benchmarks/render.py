@@ -1,4 +1,5 @@
-"""What `tracenet render` takes for each example, start-up included, as whole processes.
+"""What `tracenet render` takes for each example, start-up included, as whole processes; then what
+a deep network takes to be drawn as SVG, in this process.
 
 python benchmarks/render.py
 """
@@ -11,6 +12,11 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+import numpy as np
+
+from tracenet import Trace, tracer
+from tracenet.render import encode
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 CALLS = {"course_network": ["--call", "iteration(X, Y, parameters, 0.5)"]}
@@ -28,6 +34,25 @@ def main() -> None:
                 subprocess.run(command, cwd=folder, check=True, capture_output=True)
                 times.append(time.perf_counter() - start)
             print(f"{example.stem:16} {statistics.median(times[1:]):.2f} s (median of {RUNS})")
+    for count in (10, 100, 300):
+        start = time.perf_counter()
+        encode(deep(count).diagram(values="shapes"), "svg")
+        print(f"{count:4} layers      {time.perf_counter() - start:.2f} s")
+
+
+def deep(count: int) -> Trace:
+    """A chain of equal layers, forward and backward."""
+
+    def layer(a, W):
+        return np.tanh(W @ a)
+
+    def loss(x, weights):
+        for W in weights:
+            x = layer(x, W)
+        return np.sum(x**2)
+
+    weights = [np.full((3, 3), 0.1) for _ in range(count)]
+    return tracer.trace(loss, np.ones((3, 1)), weights).backward()
 
 
 if __name__ == "__main__":
