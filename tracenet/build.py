@@ -29,6 +29,10 @@ class Tables:
     blocks: list[Block] = field(default_factory=list)
     keys: dict[str, int] = field(default_factory=dict)
     by_hand: dict[int, int] = field(default_factory=dict)  # value -> its hand-written gradient
+    noted: dict[int, int] = field(default_factory=dict)  # block -> the call that was noted for it
+    places: dict[int, int] = field(
+        default_factory=dict
+    )  # op that the user's code did -> on the tape
 
 
 def tables(
@@ -57,6 +61,8 @@ class _Builder:
         self.tape = tape
         self.tables = Tables()
         self.block_of = blocks_of(tape, title, self.tables.blocks, recorded)
+        for call in tape.notes.of if tape.notes is not None else ():
+            self.tables.noted.setdefault(self.block_of[call], call)
         self.made: dict[int, int] = {}  # value -> the op that made it
         self.of: dict[int, int] = {}  # gradient -> the value it is the gradient of
         self.op_of: dict[int, int] = {}  # place on the tape -> op
@@ -70,6 +76,7 @@ class _Builder:
         rule, out, ins, settings, call, lasti = self.tape.ops[k]
         found = source.where(self.tape, call, lasti)
         self.op_of[k] = len(self.tables.ops)
+        self.tables.places[len(self.tables.ops)] = k
         block = self.block_of[call]
         phase = self.tables.blocks[block].phase
         saved = _saved(rule, ins, out)

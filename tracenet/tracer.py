@@ -22,7 +22,8 @@ from .recording.array import Array
 from .recording.blocks import block
 from .recording.entrance import Entrance, Marked
 from .recording.load import load
-from .recording.scope import program, swap, unswap
+from .recording.notes import Notes
+from .recording.scope import has_backward, program, swap, unswap
 from .recording.tape import Tape, active, foreign
 from .trace import Trace
 
@@ -75,7 +76,10 @@ def _run(
 
 
 def _recorded(tape: Tape, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    done = swap(program(function, *args, *kwargs.values()))
+    modules = program(function, *args, *kwargs.values())
+    done = swap(modules)
+    if has_backward(modules):
+        tape.notes = Notes()
     try:
         tape.begin(sys._getframe())
         return function(*args, **kwargs)

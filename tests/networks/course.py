@@ -93,3 +93,20 @@ def L_model_backward(AL, Y, caches):
 def cost_of(X, Y, parameters):
     AL, _ = L_model_forward(X, parameters)
     return compute_cost(AL, Y)
+
+
+def course_net(X, Y, parameters):
+    AL, caches = L_model_forward(X, parameters)
+    cost = compute_cost(AL, Y)
+    grads = L_model_backward(AL, Y, caches)
+    return cost, grads
+
+
+def course_net_example(seed=0):
+    rng = np.random.RandomState(seed)
+    sizes = [4, 3, 2, 1]
+    parameters = {}
+    for l in range(1, len(sizes)):
+        parameters["W" + str(l)] = rng.randn(sizes[l], sizes[l - 1])
+        parameters["b" + str(l)] = 0.5 + rng.rand(sizes[l], 1)
+    return rng.randn(4, 6), (rng.rand(1, 6) > 0.5) * 1.0, parameters

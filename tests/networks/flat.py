@@ -26,3 +26,11 @@ def step(X, Y, W1, b1, W2, b2, learning_rate):
     W2 = W2 - learning_rate * dW2
     b2 = b2 - learning_rate * db2
     return cost, W1, b1, W2, b2
+
+
+def step_example(seed=0):
+    rng = np.random.RandomState(seed)
+    return (
+        rng.randn(3, 7), (rng.rand(1, 7) > 0.5) * 1.0, rng.randn(4, 3), rng.randn(4, 1),
+        rng.randn(1, 4), rng.randn(1, 1), 0.1,
+    )  # fmt: skip

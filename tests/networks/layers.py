@@ -39,6 +39,23 @@ class Network:
             x = layer.forward(x)
         return x
 
+    def backward(self, grad):
+        for layer in reversed(self.layers):
+            grad = layer.backward(grad)
+        return grad
+
     def loss(self, x, y):
         diff = self.forward(x) - y
         return 0.5 * np.mean(diff**2)
+
+
+def layer_net(network, x, y):
+    out = network.forward(x)
+    loss = 0.5 * np.mean((out - y) ** 2)
+    network.backward((out - y) / out.size)
+    return loss
+
+
+def layer_net_example(seed=0):
+    rng = np.random.RandomState(seed)
+    return Network([4, 3, 3, 2], seed), rng.randn(5, 4), rng.randn(5, 2)

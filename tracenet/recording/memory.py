@@ -78,6 +78,14 @@ def read(tape: Any, x: Array) -> int:
     return id
 
 
+def version(x: Array) -> int:
+    """The value that `x` is now, for a note of it: nothing is computed with."""
+    alias = x.alias
+    if alias is None or alias.seen == alias.buffer.generation:
+        return x.id
+    return current(x.tape, x) if alias.path else int(alias.buffer.id)
+
+
 def _refresh(tape: Any, x: Array, alias: Alias) -> None:
     buffer = alias.buffer
     id, data = buffer.id, buffer.data

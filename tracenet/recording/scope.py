@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import sys
 from collections.abc import Iterable
 from types import FunctionType, ModuleType
@@ -109,6 +110,22 @@ def _paired(name: str, function: FunctionType, namespace: dict[str, Any]) -> Any
     if isinstance(backward, FunctionType) and not name.endswith("_backward"):
         return Block(function, name, backward, by_name=True)
     return None
+
+
+_BACKWARD = re.compile(r".*(backward|back_?prop|bprop|bptt|grad).*", re.IGNORECASE)
+
+
+def has_backward(namespaces: Iterable[dict[str, Any]]) -> bool:
+    """Whether a program has backward code of its own, going by the names of its functions."""
+    for namespace in namespaces:
+        for name, value in list(namespace.items()):
+            own = isinstance(value, (FunctionType, type, Block))
+            if own and value.__module__ == namespace.get("__name__") and (
+                _BACKWARD.fullmatch(name)
+                or (isinstance(value, type) and any(map(_BACKWARD.fullmatch, vars(value))))
+            ):  # fmt: skip
+                return True
+    return False
 
 
 def program(function: Any, *given: Any) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import linecache
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from types import CodeType
@@ -52,13 +53,14 @@ class _Tree:
             for child in ast.iter_child_nodes(parent):
                 self.parents[child] = parent
             if isinstance(parent, ast.expr | ast.stmt):
-                self.nodes.setdefault(_span(parent), parent)
+                self.nodes.setdefault(span(parent), parent)
             if isinstance(parent, ast.stmt) and not hasattr(parent, "body"):
                 for line in range(parent.lineno, (parent.end_lineno or parent.lineno) + 1):
                     self.statements.setdefault(line, parent)
 
 
-def _span(node: Any) -> Span:
+def span(node: Any) -> Span:
+    """Where a node of a syntax tree stands: lines, then columns."""
     return node.lineno, node.end_lineno, node.col_offset, node.end_col_offset
 
 
@@ -72,6 +74,7 @@ def forget() -> None:
     _tree.cache_clear()
     _positions.cache_clear()
     look_up.cache_clear()
+    returns.cache_clear()
 
 
 @lru_cache(maxsize=1024)
@@ -97,6 +100,42 @@ def look_up(code: CodeType, lasti: int) -> Place:
     if node is None and statement is not None and end_column == statement.end_col_offset:
         name, returned = _whole(statement)
     return Place(file, line, name, returned, first, text)
+
+
+def span_at(code: CodeType, lasti: int) -> Span | None:
+    """The range of source text that an instruction was compiled from."""
+    if lasti < 0:
+        return None
+    line, end, column, end_column = _positions(code)[lasti // 2]
+    return None if line is None else (line, end, column, end_column)
+
+
+@lru_cache(maxsize=1024)
+def returns(code: CodeType) -> list[ast.expr]:
+    """What the `return` statements of a function return, in the order of the source."""
+    found = function(code)
+    if found is None:
+        return []
+    ends = [n.value for n in _own(found) if isinstance(n, ast.Return) and n.value is not None]
+    return sorted(ends, key=lambda node: (node.lineno, node.col_offset))
+
+
+def _own(node: ast.AST) -> Iterator[ast.AST]:
+    """The nodes of a function, without those of functions in it."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, (ast.FunctionDef, ast.Lambda, ast.ClassDef)):
+            yield child
+            yield from _own(child)
+
+
+def function(code: CodeType) -> ast.FunctionDef | None:
+    """The syntax tree of a function."""
+    for node in _tree(code.co_filename).parents:
+        if isinstance(node, ast.FunctionDef) and node.name == code.co_name:
+            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+            if first == code.co_firstlineno:
+                return node
+    return None
 
 
 def _text(tree: _Tree, statement: ast.stmt | None) -> str:

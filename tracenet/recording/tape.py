@@ -91,6 +91,7 @@ class Tape:
         self.probes: dict[int, tuple[Any, Any]] = {}
         self.visits: list[Any] = []  # calls of blocks with a backward of their own
         self.makers: tuple[int, dict[int, int]] = (-1, {})  # see memory.makers
+        self.notes: Any = None  # `notes.Notes`, where the program has backward code to check
         self.call = 0
         self.frame: Any = None
         self._stack: list[tuple[Any, int, int | None]] = []
@@ -113,6 +114,9 @@ class Tape:
     def end(self) -> None:
         """Stops recording, and lets go of frames, so that nothing of the run is kept alive."""
         global _active
+        if self.notes is not None:
+            self._leave(0)
+            self.notes.forget_objects()
         _active, self.open = None, False
         self._stack, self._place, self.frame = [], {}, None
 
@@ -196,6 +200,8 @@ class Tape:
             self.calls.append(Call(f.f_code, call, back.f_lasti if back else -1, None, _owner(f)))
             call = len(self.calls) - 1
             self._push(f, call)
+            if self.notes is not None and not foreign(f.f_code.co_filename):
+                self.notes.began(call, f)
         self.frame, self.call = frame, call
 
     def _push(self, frame: Any, call: int) -> None:
@@ -205,7 +211,9 @@ class Tape:
     def _leave(self, depth: int) -> None:
         stack, place = self._stack, self._place
         while len(stack) > depth:
-            frame, _, before = stack.pop()
+            frame, call, before = stack.pop()
+            if self.notes is not None:
+                self.notes.ended(call, frame)
             if before is None:
                 del place[frame]
             else:

@@ -1,0 +1,1 @@
+"""Holds hand-written backward blocks against their forward blocks, and says which one is wrong."""

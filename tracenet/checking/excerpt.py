@@ -1,0 +1,137 @@
+"""A piece of a trace that can be run again: with other values in it, and backwards.
+
+The reference of a check is made here: the operations of a forward block, as they were recorded, are
+replayed backwards by their own rules, from whatever gradients the hand-written backward was given.
+Nothing of the user's is called, so nothing of theirs is disturbed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from copy import copy
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ..backward import replay
+from ..ops import Rule
+from ..recording.tape import Tape
+from ..trace import Trace
+
+STEP = 6e-6
+"""The relative step of a central difference: the cube root of the precision of a float64."""
+
+
+class Excerpt:
+    """Some operations of a trace, in their order, with the values that they touch.
+
+    ops: the numbers of the operations on the tape. values: the data of those values, by their
+    numbers; `numerical` are the names of the operations without a rule, differentiated numerically.
+    """
+
+    def __init__(self, trace: Trace, ops: Iterable[int]) -> None:
+        tape = trace._tape
+        self.ops = [tape.ops[k] for k in ops]
+        self.values: dict[int, Any] = {}
+        self.made: dict[int, int] = {op[1]: place for place, op in enumerate(self.ops)}
+        self.numerical: set[str] = set()
+        for op in self.ops:
+            for id in (*op[2], op[1]):
+                if id not in self.values:
+                    self.values[id] = trace.data(id)
+
+    @property
+    def inputs(self) -> list[int]:
+        """The values that are read here and made elsewhere, in the order in which they are read."""
+        read = dict.fromkeys(id for op in self.ops for id in op[2])
+        return [id for id in read if id not in self.made]
+
+    def rerun(self, given: Mapping[int, Any]) -> dict[int, Any]:
+        """The values as they would be with some of them replaced by those in `given`."""
+        values = {**self.values, **given}
+        changed = set(given)
+        for rule, out, ins, settings, *_ in self.ops:
+            if out in given or changed.isdisjoint(ins):
+                continue
+            values[out] = forward(rule, [values[i] for i in ins], settings)
+            changed.add(out)
+        return values
+
+    def pull(
+        self,
+        seeds: Mapping[int, Any],
+        wanted: Iterable[int],
+        values: Mapping[int, Any] | None = None,
+    ) -> dict[int, Any]:
+        """The gradient of each value on the way from `seeds`, gradients by value, to `wanted`."""
+        values = self.values if values is None else values
+        ids = list(dict.fromkeys([*self.values, *seeds, *wanted]))
+        place = {id: k for k, id in enumerate(ids)}
+        tape = Tape()
+        tape.values = [values.get(id, seeds.get(id)) for id in ids]
+        tape.ops = [
+            (self._rule(rule), place[out], tuple([place[i] for i in ins]), settings, 0, -1)
+            for rule, out, ins, settings, *_ in self.ops
+        ]
+        data = tape.values.__getitem__
+        own = {place[id]: fitting(seed, values.get(id)) for id, seed in seeds.items()}
+        result = replay(tape, data, own, [place[id] for id in wanted if id in place])
+        return {ids[k]: tape.values[g] for k, g in result.gradients.items()}
+
+    def with_rules(self, rules: Mapping[str, Rule]) -> Excerpt:
+        """The same operations with other rules for some of them, by their names."""
+        other = copy(self)
+        other.ops = [(rules.get(op[0].name, op[0]), *op[1:]) for op in self.ops]
+        return other
+
+    def _rule(self, rule: Rule) -> Rule:
+        if rule.backward is not None or not rule.differentiable:
+            return rule
+        self.numerical.add(rule.name)
+        return numerical(rule)
+
+
+def forward(rule: Rule, operands: list[Any], settings: dict[str, Any]) -> Any:
+    """Runs one operation again."""
+    if rule.variadic:
+        return rule.forward(operands, **settings)
+    return rule.forward(*operands[: len(rule.operands)], **settings)
+
+
+def fitting(seed: Any, x: Any) -> Any:
+    """A gradient to begin with, as an array of its value's shape where it is one."""
+    if isinstance(x, np.ndarray):
+        seed = np.asarray(seed)
+        return np.array(np.broadcast_to(seed, x.shape), dtype=x.dtype) if seed.size else seed
+    return seed
+
+
+def numerical(rule: Rule) -> Rule:
+    """The rule of an operation that has none: derivatives by central differences."""
+    if rule.variadic:
+        every = lambda i, g, out, *xs, **s: _differences(
+            lambda x: rule.forward([*xs[:i], x, *xs[i + 1 :]], **s), g, xs[i]
+        )
+        return replace(rule, backward=every, saves=())
+    functions = tuple([partial(_one, rule, i) for i in range(len(rule.operands))])
+    return replace(rule, backward=functions, saves=("",) * len(functions))
+
+
+def _one(rule: Rule, i: int, g: Any, out: Any, *xs: Any, **settings: Any) -> Any:
+    again = lambda x: rule.forward(*xs[:i], x, *xs[i + 1 : len(rule.operands)], **settings)
+    return _differences(again, g, xs[i])
+
+
+def _differences(function: Any, g: Any, x: Any) -> Any:
+    """The gradient of sum(g * function(x)), one element of x after the other."""
+    x = np.array(x, dtype=float)
+    result = np.zeros_like(x)
+    for at in np.ndindex(x.shape):
+        step = STEP * max(1.0, abs(x[at]))
+        up, down = x.copy(), x.copy()
+        up[at] += step
+        down[at] -= step
+        result[at] = np.sum(g * (np.asarray(function(up)) - function(down))) / (2 * step)
+    return result

@@ -1,0 +1,275 @@
+"""Judging the cases: each backward block alone, and then whose fault it is.
+
+A block is judged at what it was given, so a fault shows where it was made. A block that holds
+others is judged once more with theirs put right: what is wrong then is its own fault, and what is
+right then it only passed on.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from ..errors import TracenetError
+from ..records import Block
+from . import ties
+from .cases import Case, Run, Target
+from .excerpt import Excerpt
+from .statement import Fault, locate
+from .verdict import EXACT, SCALED, UNCHECKED, WRONG, Verdict, compare, largest
+
+
+@dataclass(slots=True)
+class Judged:
+    """One backward block with the verdict on each of its gradients.
+
+    passed_on: whether what is wrong comes from the blocks inside it. fault: where its own is.
+    note: what else there is to say.
+    """
+
+    case: Case
+    outputs: list[tuple[Target, Verdict]]
+    excerpt: Excerpt | None = None
+    fault: Fault | None = None
+    passed_on: bool = False
+    note: str = ""
+    reference: dict[int, Any] = field(default_factory=dict)
+
+    @property
+    def bad(self) -> bool:
+        """Whether some gradient of it is wrong."""
+        return any(verdict.bad for _, verdict in self.outputs)
+
+
+def judge(run: Run, cases: list[Case]) -> list[Judged]:
+    """The verdicts on all cases, in their order: blocks inside others come first."""
+    found: list[Judged] = []
+    for case in cases:
+        found.append(_alone(run, case))
+    _conventions(run, found)
+    for one in found:
+        if one.bad:
+            _attribute(run, one, found)
+    return found
+
+
+# ---------------------------------------------------------------------- each block alone
+
+
+def _alone(run: Run, case: Case) -> Judged:
+    if case.why or not case.targets:
+        why = case.why or "it returned nothing that is known to be a gradient"
+        return Judged(case, [(t, Verdict(UNCHECKED, reason=why)) for t in case.targets], note=why)
+    excerpt = Excerpt(run.trace, case.ops)
+    try:
+        reference = _reference(run, case, excerpt)
+    except (TracenetError, ValueError, TypeError, IndexError, KeyError) as error:
+        why = str(error).split(":")[0]
+        return Judged(case, [(t, Verdict(UNCHECKED, reason=why)) for t in case.targets], note=why)
+    got = {t.got: run.trace.data(t.got) for t in case.targets if t.got is not None}
+    verdicts = [(t, _verdict(run, case, t, got, reference, excerpt)) for t in case.targets]
+    note = ""
+    if excerpt.numerical:
+        note = f"numerical derivatives of {', '.join(sorted(excerpt.numerical))}, which has no rule"
+    return Judged(case, verdicts, excerpt, note=note, reference=reference)
+
+
+def _reference(
+    run: Run, case: Case, excerpt: Excerpt, own: Mapping[int, Any] | None = None,
+    values: Mapping[int, Any] | None = None,
+) -> dict[int, Any]:  # fmt: skip
+    """What each forward value's gradient must be. own: values of the run that were put right."""
+    seeds = {}
+    for of, gradient in case.seeds.items():
+        if gradient is None:
+            seeds[of] = np.ones(run.shape(of))
+        else:
+            seeds[of] = (own or {}).get(gradient, run.trace.data(gradient))
+    for of, seed in seeds.items():
+        if np.shape(seed) != run.shape(of) and np.size(seed) != 1:
+            raise ValueError(
+                f"the gradient it was given has shape {np.shape(seed)}, and what it is the "
+                f"gradient of has shape {run.shape(of)}"
+            )
+    wanted = [t.of for t in case.targets if t.of is not None]
+    wanted += [x for x in excerpt.inputs if run.floating(x)]
+    return excerpt.pull(seeds, wanted, values)
+
+
+def _verdict(
+    run: Run, case: Case, target: Target, got: Mapping[int, Any], reference: Mapping[int, Any],
+    excerpt: Excerpt | None,
+) -> Verdict:  # fmt: skip
+    if target.of is None or target.got is None:
+        return Verdict(UNCHECKED, reason=target.why)
+    expected = reference.get(target.of)
+    if expected is None:
+        expected = np.zeros(run.shape(target.of))
+    coarse = 1e-4 if excerpt is not None and excerpt.numerical else 0.0
+    around = max((largest(g) for g in reference.values()), default=0.0)
+    verdict = compare(got[target.got], expected, _factors(run, case), coarse, around)
+    if verdict.kind == EXACT and target.why:
+        verdict = replace(verdict, reason=target.why)
+    if verdict.bad and excerpt is not None:
+        return ties.forgiven(run, case, target, verdict, excerpt, _reference)
+    return verdict
+
+
+def _factors(run: Run, case: Case) -> dict[str, float]:
+    """The factors that teaching code leaves out or puts elsewhere: m, the number of examples."""
+    shapes = [run.shape(of) for of, g in case.seeds.items() if g is not None]
+    if case.whole:
+        leaves = run.tape.leaves.values()
+        shapes = [run.shape(x.id) for x in leaves if x.role == "input" and x.name]
+    else:
+        shapes += [run.shape(t.of) for t in case.targets if t.of is not None and not t.parameter]
+    shapes = [s for s in shapes if s]
+    common = set(shapes[0]).intersection(*shapes[1:]) if shapes else set()
+    if not common and case.whole:
+        common = {n for s in shapes for n in s}
+    return {("m" if len(common) == 1 else f"m = {n}"): float(n) for n in sorted(common) if n > 1}
+
+
+# ---------------------------------------------------------------------- conventions
+
+
+def _conventions(run: Run, judged: list[Judged]) -> None:
+    """Says which factors are conventions: m or 1/m, the same for all parameters of a block.
+
+    Where the whole pass is checked too, it decides: gradients of parameters that are off by
+    different factors there cannot all be right.
+    """
+    odd = _odd_ones(judged)
+    for one in judged:
+        factors = {v.factor for t, v in one.outputs if t.parameter and v.kind in (EXACT, SCALED)}
+        alike = len({round(f, 9) for f in factors if f is not None}) <= 1
+        one.outputs = [
+            (t, replace(v, convention=_conventional(one.case, t, v, alike))) for t, v in one.outputs
+        ]
+        if not alike:
+            one.outputs = [(t, _unlike(t, v, one, odd)) for t, v in one.outputs]
+
+
+def _conventional(case: Case, target: Target, verdict: Verdict, alike: bool) -> bool:
+    if verdict.kind != SCALED or not verdict.reason.lstrip("1/").startswith("m"):
+        return False
+    return (alike or not target.parameter) if case.whole else (target.parameter and alike)
+
+
+def _odd_ones(judged: list[Judged]) -> dict[int, float]:
+    """For each parameter that a whole pass was judged on, its factor over that of most."""
+    found: dict[int, float] = {}
+    for one in judged:
+        if one.case.whole:
+            rows = [(t, v) for t, v in one.outputs if t.parameter and v.kind in (EXACT, SCALED)]
+            if rows:
+                most = Counter(round(v.factor or 0, 9) for _, v in rows).most_common()
+                top = max(most, key=lambda item: (item[1], item[0] == 1.0))[0]
+                for t, v in rows:
+                    if t.of is not None and top:
+                        found[t.of] = round(v.factor or 0, 9) / top
+    return found
+
+
+def _unlike(target: Target, verdict: Verdict, one: Judged, odd: dict[int, float]) -> Verdict:
+    """The verdict on one of several gradients that are scaled differently."""
+    if not target.parameter or verdict.kind not in (EXACT, SCALED) or target.of is None:
+        return verdict
+    if target.of in odd:
+        fine = abs(odd[target.of] - 1) < 1e-6
+    else:
+        rows = [(v.factor or 0) for t, v in one.outputs if t.parameter and v.factor is not None]
+        most = Counter(round(f, 9) for f in rows).most_common()
+        fine = len(most) > 1 and most[0][1] > most[1][1] and abs(verdict.factor - most[0][0]) < 1e-9  # type: ignore[operator]
+    if fine and (verdict.kind == EXACT or verdict.reason.lstrip("1/").startswith("m")):
+        return replace(verdict, convention=True)
+    others = ", ".join(
+        f"{t.name} ×{_number(v)}" for t, v in one.outputs if t.parameter and t is not target
+    )
+    return replace(
+        verdict, kind=SCALED, convention=False,
+        reason=f"{verdict.reason or _number(verdict)}, unlike {others}",
+    )  # fmt: skip
+
+
+def _number(verdict: Verdict) -> str:
+    return "?" if verdict.factor is None else f"{verdict.factor:.4g}"
+
+
+# ---------------------------------------------------------------------- whose fault
+
+
+def _attribute(run: Run, one: Judged, judged: list[Judged]) -> None:
+    inside = [judged[k] for k in one.case.inside if judged[k].excerpt is not None]
+    corrected = _corrected(run, one, inside) if any(i.bad for i in inside) else {}
+    mine = one.outputs
+    if corrected:
+        mine = _again(run, one, corrected)
+        if not any(verdict.bad for _, verdict in mine):
+            one.passed_on = True
+            return
+    wrong = [t for t, v in mine if v.bad]
+    right = [t for t, v in mine if v.right]
+    one.fault = locate(run, one.case, one.reference, wrong, right, inside)
+
+
+def _again(run: Run, one: Judged, corrected: dict[int, Any]) -> list[tuple[Target, Verdict]]:
+    """The verdicts with the blocks inside put right."""
+    values = Excerpt(run.trace, one.case.own).rerun(corrected)
+    verdicts = []
+    for target, before in one.outputs:
+        if target.got not in values or not before.bad:
+            verdicts.append((target, before))
+            continue
+        verdict = compare(values[target.got], before.expected, _factors(run, one.case))
+        like = {v.factor for t, v in one.outputs if t.parameter and v.right}
+        known = _conventional(one.case, target, verdict, not like or like == {verdict.factor})
+        verdicts.append((target, replace(verdict, convention=known)))
+    return verdicts
+
+
+def _corrected(run: Run, one: Judged, inside: list[Judged]) -> dict[int, Any]:
+    """What the blocks inside would have returned, had they been right; one after the other.
+
+    Each is put right at what it is given once those before it are right.
+    """
+    corrected: dict[int, Any] = {}
+    own = Excerpt(run.trace, one.case.own)
+    outermost = [i for i in inside if not _within(run, i, inside)]
+    for block in sorted(outermost, key=lambda i: min(i.case.own, default=0)):
+        values = own.rerun(corrected)
+        if block.excerpt is None:
+            continue
+        try:
+            reference = _reference(run, block.case, block.excerpt, values)
+        except (TracenetError, ValueError):
+            continue
+        scale = _scale(block)
+        for target, verdict in block.outputs:
+            expected = reference.get(target.of) if target.of is not None else None
+            if verdict.bad and target.got is not None and expected is not None:
+                corrected[target.got] = expected * (scale if target.parameter else 1.0)
+    return corrected
+
+
+def _within(run: Run, one: Judged, others: list[Judged]) -> bool:
+    around = {block.id for block in run.trace.around(one.case.backward.id)[:-1]}
+    return any(other.case.backward.id in around for other in others)
+
+
+def _scale(block: Judged) -> float:
+    """The convention by which a block scales its parameters' gradients."""
+    factors = [v.factor for t, v in block.outputs if t.parameter and v.right and v.factor]
+    return factors[0] if factors else 1.0
+
+
+def block_name(block: Block) -> str:
+    """A block as a report names it: the function, and which of its calls."""
+    return f"{block.function} {block.ordinal}" if block.ordinal else block.function
+
+
+__all__ = ["EXACT", "WRONG", "Judged", "judge"]

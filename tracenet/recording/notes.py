@@ -1,0 +1,154 @@
+"""What calls were given and what they returned, noted where a program has backward code to check.
+
+A `Note` holds the arguments of one call as it began, and its variables as it ended, with a
+`Ref` for every traced array: the value that it was then. From the `return` statement of the source, `returned`
+says which values the call gave back: nothing is hooked, and nothing is looked up while the code runs.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+from types import CodeType
+from typing import Any
+
+from . import memory, source
+from .array import Array
+from .entrance import attributes, is_plain
+
+LARGE = 10_000
+"""Containers with more items are not looked into."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A traced array, as the number of the value that it was."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An object of the user's: which one it is, and the arrays in its attributes then."""
+
+    number: int
+    attributes: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Note:
+    """One call. args: by parameter, as it began. final: its variables as it ended."""
+
+    code: CodeType
+    module: dict[str, Any]
+    args: dict[str, Any]
+    final: dict[str, Any] = field(default_factory=dict)
+    ended: bool = False
+
+
+UNKNOWN = object()
+"""Stands for what was not noted, or cannot be said."""
+
+
+class Notes:
+    """The notes of one tape, by the numbers of its calls."""
+
+    def __init__(self) -> None:
+        self.of: dict[int, Note] = {}
+        self._objects: dict[int, tuple[int, Any]] = {}
+
+    def began(self, call: int, frame: Any) -> None:
+        """A call has begun: its arguments are what its parameters are bound to."""
+        code = frame.f_code
+        count = code.co_argcount + code.co_kwonlyargcount
+        count += bool(code.co_flags & 4) + bool(code.co_flags & 8)
+        now = frame.f_locals
+        args = {name: self._tree(now[name]) for name in code.co_varnames[:count] if name in now}
+        self.of[call] = Note(code, frame.f_globals, args)
+
+    def ended(self, call: int, frame: Any) -> None:
+        """A call has ended: its frame still knows what its variables were."""
+        note = self.of.get(call)
+        if note is not None:
+            note.final = {name: self._tree(x) for name, x in frame.f_locals.items()}
+            note.ended = True
+
+    def _tree(self, x: Any, depth: int = 0) -> Any:
+        kind = type(x)
+        if kind is Array:
+            return Ref(memory.version(x))
+        if kind is dict or kind is list or isinstance(x, tuple):
+            if len(x) > LARGE:
+                return UNKNOWN
+            if kind is dict:
+                return {key: self._tree(item, depth) for key, item in x.items()}
+            items = [self._tree(item, depth) for item in x]
+            return items if kind is list else tuple(items)
+        if depth == 0 and is_plain(x):
+            number, _ = self._objects.setdefault(id(x), (len(self._objects), x))
+            inner = {name: self._tree(item, depth + 1) for name, item in attributes(x)}
+            return Held(number, inner)
+        return x
+
+    def forget_objects(self) -> None:
+        """Lets go of the user's objects once the run is over."""
+        self._objects.clear()
+
+
+# ---------------------------------------------------------------------- what a call returned
+
+
+def returned(tape: Any, call: int) -> Any:
+    """What a call returned: a tree with a `Ref` for each traced array, `UNKNOWN` where that cannot be said."""
+    note = tape.notes.of.get(call) if tape.notes is not None else None
+    if note is None or not note.ended:
+        return UNKNOWN
+    ends = source.returns(note.code)
+    return _evaluated(tape, call, note, ends[-1]) if ends else None
+
+
+def names_returned(code: CodeType) -> list[str | None]:
+    """What the `return` of a function calls its results, in order."""
+    ends = source.returns(code)
+    if not ends:
+        return []
+    last = ends[-1]
+    items = last.elts if isinstance(last, (ast.Tuple, ast.List)) else [last]
+    return [source.name_of(item) for item in items]
+
+
+def _evaluated(tape: Any, call: int, note: Note, node: ast.expr) -> Any:
+    again = lambda inner: _evaluated(tape, call, note, inner)
+    if isinstance(node, ast.Name):
+        return note.final.get(node.id, UNKNOWN)
+    if isinstance(node, (ast.Tuple, ast.List)):
+        return tuple(again(item) for item in node.elts)
+    if isinstance(node, ast.Dict):
+        return {k.value: again(v) for k, v in zip(node.keys, node.values)
+                if isinstance(k, ast.Constant)}  # fmt: skip
+    if isinstance(node, ast.Constant):
+        return node.value
+    if isinstance(node, ast.Attribute):
+        owner = again(node.value)
+        return owner.attributes.get(node.attr, UNKNOWN) if isinstance(owner, Held) else UNKNOWN
+    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
+        whole = again(node.value)
+        if isinstance(whole, (dict, list, tuple)):
+            try:
+                return whole[node.slice.value]  # type: ignore[index,call-overload]
+            except (LookupError, TypeError):
+                return UNKNOWN
+    return _made(tape, call, note.code, source.span(node))
+
+
+def _made(tape: Any, call: int, code: CodeType, at: source.Span) -> Any:
+    """The result of the operation, or of the call, that an expression of this call was."""
+    for op in reversed(tape.ops):
+        if op[4] == call and op[5] >= 0 and source.span_at(code, op[5]) == at:
+            return Ref(op[1])
+    for number in range(len(tape.calls) - 1, call, -1):
+        inner = tape.calls[number]
+        if inner.parent == call and inner.lasti >= 0 and source.span_at(code, inner.lasti) == at:
+            if inner.code is not None and not source.foreign(inner.code.co_filename):
+                return returned(tape, number)
+    return UNKNOWN
