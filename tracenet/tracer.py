@@ -13,6 +13,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -21,12 +22,14 @@ from .recording import operators as _operators  # noqa: F401  puts the operators
 from .recording.array import Array
 from .recording.blocks import block
 from .recording.entrance import Entrance, Marked
-from .recording.load import load
+from .recording.load import load, read
+from .recording.loops import lines_of, turn_of
 from .recording.scope import program, swap, unswap
+from .recording.script import Recorder, as_main
 from .recording.tape import Tape, active, foreign
 from .trace import Trace
 
-__all__ = ["block", "constant", "input", "load", "parameter", "trace", "trace_call"]
+__all__ = ["block", "constant", "input", "load", "parameter", "trace", "trace_call", "trace_script"]
 
 LISTENERS: list[Callable[[Trace], None]] = []
 """Called with every finished trace; the command line collects the traces of a script with it."""
@@ -156,6 +159,40 @@ def trace_call(module: ModuleType, expression: str) -> Trace:
     code = compile(tree, "<expression>", "eval")
     whole = FunctionType(code, namespace, expression)
     return _run(whole, (), {}, [], namespace)
+
+
+def trace_script(
+    path: str | Path,
+    *,
+    iteration: int | None = None,
+    lines: tuple[int, int] | None = None,
+    cells: str | None = None,
+) -> Trace:
+    """Runs a script up to one part of it, records that part, and stops the script there.
+
+    iteration: the turn of the training loop to record, from 1; see `recording.loops` for which
+    loop that is. lines: the first and the last line to record; with `iteration`, the lines that
+    hold the loop. cells: the code cells of a notebook to run, as in `"1-4,7"`.
+
+    `trace.result` holds what the part assigned, by name.
+    """
+    program = read(path, cells)
+    if iteration is not None:
+        part = turn_of(program, iteration, lines)
+    elif lines is not None:
+        part = lines_of(program, lines)
+    else:
+        raise UsageError("tracer.trace_script needs the iteration or the lines to record")
+    recorder = Recorder(part, iteration or 1)
+    try:
+        with as_main(Path(path).resolve()) as namespace:
+            recorder.run(program, namespace)
+    except Exception as error:
+        if recorder.began:
+            _explain(error, recorder.tape, recorder.function)
+        raise
+    recorder.check()
+    return _finished(recorder.tape, recorder.entrance, recorder.function, recorder.result)
 
 
 def _called(call: ast.expr, namespace: dict[str, Any]) -> Any:
