@@ -105,7 +105,9 @@ def render(
         for number, trace in enumerate(traces):
             path = _numbered(where, number, len(traces))
             if backward is not False and error is None:
-                _with_backward(trace, backward, learning_rate, call is not None or ":" in target)
+                part = (iteration is not None or lines is not None) and _forward_only(trace)
+                ours = part or call is not None or ":" in target
+                _with_backward(trace, backward, learning_rate, ours)
             say(f"drawing {path or 'the diagram'}")
             _write(trace, view, options, path, suffix)
     if error is not None:
@@ -265,6 +267,13 @@ def _said_to_stderr() -> Iterator[None]:
         yield
     finally:
         sys.stdout = out
+
+
+def _forward_only(trace: Trace) -> bool:
+    """Whether a part of a script has no backward statements of its own."""
+    from .records import BACKWARD
+
+    return all(step.block.phase != BACKWARD for step in trace.steps())
 
 
 def _with_backward(trace: Trace, wanted: bool | None, rate: float | None, ours: bool) -> None:

@@ -87,8 +87,11 @@ def _recorded(tape: Tape, function: Any, args: list[Any], kwargs: dict[str, Any]
         unswap(done)
 
 
-def _finished(tape: Tape, entrance: Entrance, function: Any, result: Any) -> Trace:
-    made = Trace(tape, title=_title(function), outputs=_outputs(result))
+def _finished(
+    tape: Tape, entrance: Entrance, function: Any, result: Any, outputs: Any = None
+) -> Trace:
+    ends = _outputs(result if outputs is None else outputs)
+    made = Trace(tape, title=_title(function), outputs=ends)
     made.result = entrance.snapshot(result)
     for listener in LISTENERS:
         listener(made)
@@ -192,7 +195,8 @@ def trace_script(
             _explain(error, recorder.tape, recorder.function)
         raise
     recorder.check()
-    return _finished(recorder.tape, recorder.entrance, recorder.function, recorder.result)
+    recorded = recorder.tape, recorder.entrance, recorder.function, recorder.result
+    return _finished(*recorded, recorder.outputs())
 
 
 def _called(call: ast.expr, namespace: dict[str, Any]) -> Any:

@@ -127,9 +127,9 @@ def _updates(loop: _Loop) -> list[ast.stmt]:
     ]
 
 
-def _reads(value: ast.expr) -> set[str]:
-    return {ast.unparse(n) for n in ast.walk(value) if isinstance(n, ast.Name | ast.Attribute
-            | ast.Subscript)}  # fmt: skip
+def _reads(value: ast.expr) -> list[str]:
+    named = ast.Name | ast.Attribute | ast.Subscript
+    return [ast.unparse(node) for node in ast.walk(value) if isinstance(node, named)]
 
 
 def _reads_itself(node: ast.Assign) -> bool:
@@ -139,7 +139,7 @@ def _reads_itself(node: ast.Assign) -> bool:
         for t in (target.elts if isinstance(target, ast.Tuple) else [target])
     }
     read = _reads(node.value)
-    return bool(targets & read) and len(read) > 1
+    return not targets.isdisjoint(read) and len(read) > 1  # `i = i + 1` is a counter
 
 
 def _arithmetic(loop: _Loop) -> int:

@@ -121,8 +121,9 @@ def plain(text: str) -> list[str]:
     goes_on = False
     for i, line in enumerate(lines):
         if goes_on or (_MAGIC.match(line) and not _inside(lines[:i])):
+            indent = line[: len(line) - len(line.lstrip())]
+            lines[i] = "" if goes_on else indent + "pass"
             goes_on = line.rstrip().endswith("\\")
-            lines[i] = line[: len(line) - len(line.lstrip())] + "pass"
     return lines
 
 

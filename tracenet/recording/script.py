@@ -87,9 +87,9 @@ class Recorder:
             return
         frame = sys._getframe(1)
         variables = {**frame.f_globals, **frame.f_locals}
-        self._end()
-        found = {n: variables[n] for n in self.part.assigned if type(variables.get(n)) is Array}
-        self.result = dict(sorted(found.items(), key=lambda item: _after(*item)))
+        gone = self._end()
+        values = {name: variables.get(name) for name in self.part.assigned}
+        self.result = {n: x for n, x in values.items() if type(x) is Array and x.id not in gone}
         if kind is None:
             raise Stop
 
@@ -124,12 +124,25 @@ class Recorder:
         if not self.tape.ops:
             raise UsageError(f"{self.part.what} computed nothing with arrays: choose another part")
 
-    def _end(self) -> None:
+    def outputs(self) -> dict[str, Array]:
+        """What the part leads to: its loss, and what it assigned and did not read itself."""
+        read = {i for op in self.tape.ops for i in op[2]}
+        single = {n: x for n, x in self.result.items() if x.size == 1}
+        losses = {n: x for n, x in single.items() if LOSS.fullmatch(n)}
+        ends = {n: x for n, x in self.result.items() if x.id not in read}
+        if losses:  # another single number, as an accuracy, is then no loss
+            ends = {n: x for n, x in ends.items() if n not in single}
+        return {**losses, **ends}
+
+    def _end(self) -> set[int]:
+        """Ends the trace, and takes out what came in but was not read: earlier turns made that."""
         self.tape.end()
         unswap(self._swapped)
         read = {i for op in self.tape.ops for i in op[2]}
-        for id in [id for id in self.tape.leaves if id not in read]:
-            del self.tape.leaves[id]  # what only earlier turns made is none of this one's
+        gone = {i for i, leaf in self.tape.leaves.items() if leaf.call < 0 and i not in read}
+        for id in gone:
+            del self.tape.leaves[id]
+        return gone
 
     def _set_roles(self, variables: dict[str, Any]) -> None:
         """What the part takes a step from is a parameter, whatever it is called."""
@@ -142,11 +155,6 @@ class Recorder:
             floating = np.asarray(array.data).dtype.kind == "f"
             if leaves[array.id].role == "input" and floating and (array.ndim or scalars):
                 leaves[array.id] = leaves[array.id]._replace(role="parameter")
-
-
-def _after(name: str, array: Array) -> tuple[bool, bool]:
-    """The loss comes first: a scalar that is called so, else a scalar."""
-    return array.size != 1, LOSS.fullmatch(name) is None
 
 
 def execute(
