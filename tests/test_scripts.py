@@ -13,8 +13,7 @@ from tracenet.cli import main
 from tracenet.errors import LoadError, UsageError
 from tracenet.recording.array import Array
 from tracenet.recording.load import read
-from tracenet.recording.loops import turn_of
-from tracenet.recording.script import Recorder, as_main
+from tracenet.recording.script import as_main, part_of
 
 FLAT = Path(__file__).parent / "networks" / "script.py"
 
@@ -88,7 +87,7 @@ def test_the_picture_of_a_turn(tmp_path):
 
 def test_variables_hold_plain_arrays_afterwards(capsys):
     program = read(FLAT)
-    recorder = Recorder(turn_of(program, 3, None), 3)
+    recorder = part_of(program, 3, None)
     with as_main(FLAT) as variables:
         recorder.run(program, variables)
     assert recorder.began and recorder.turns == 3
@@ -180,11 +179,16 @@ def soften(v):
     for i in range(3):
         v = v - i * v * v * v
     return v
-def train(w, rate=0.1):
-    for i in range(3):
+def train(w, *rates):
+    global steps
+    steps = [i for i in range(3)]
+    rate, = rates
+    for i in steps:
+        assert sum([x for x in steps]) == 3 and x == "global"
         w -= rate * w
     return w
-train(np.ones(2))
+x = "global"
+train(np.ones(2), 0.1)
 """,
     "a loop in a method": """
 import numpy as np
@@ -389,6 +393,8 @@ def test_a_notebook_is_a_target(nb, tmp_path):
     assert "the loop at net_nb.ipynb[cell 6], line 1 made 4 turns" in result.stderr
     result = run("render", nb, "-o", out)
     assert "made no trace" in result.stderr
+    result = run("render", nb, "--lines", "1:4", "-o", out)
+    assert "lines are those of a .py file" in result.stderr
 
 
 def test_a_notebook_that_uses_the_tracer_is_a_script(tmp_path):

@@ -156,8 +156,6 @@ def _part(
 
     if call is not None:
         raise UsageError("--call runs an expression, --iteration and --lines a script: choose one")
-    if iteration is not None and iteration < 1:
-        raise UsageError(f"--iteration must be 1 or more, got {iteration}")
     try:
         with _said_to_stderr():
             span = None if lines is None else _span(lines)

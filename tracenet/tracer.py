@@ -4,8 +4,8 @@
 
     trace = tracer.trace(forward, X, parameters)
 
-`trace` runs a function, `trace_call` an expression in a loaded module; `input`, `parameter` and
-`constant` say what an array is, and `block` names a block.
+`trace` runs a function, `trace_call` an expression in a loaded module, `trace_script` a part of a
+script; `input`, `parameter` and `constant` say what an array is, and `block` names a block.
 """
 
 from __future__ import annotations
@@ -23,9 +23,8 @@ from .recording.array import Array
 from .recording.blocks import block
 from .recording.entrance import Entrance, Marked
 from .recording.load import load, read
-from .recording.loops import lines_of, turn_of
 from .recording.scope import program, swap, unswap
-from .recording.script import Recorder, as_main
+from .recording.script import as_main, part_of
 from .recording.tape import Tape, active, foreign
 from .trace import Trace
 
@@ -165,28 +164,17 @@ def trace_call(module: ModuleType, expression: str) -> Trace:
 
 
 def trace_script(
-    path: str | Path,
-    *,
-    iteration: int | None = None,
-    lines: tuple[int, int] | None = None,
+    path: str | Path, *, iteration: int | None = None, lines: tuple[int, int] | None = None,
     cells: str | None = None,
-) -> Trace:
+) -> Trace:  # fmt: skip
     """Runs a script up to one part of it, records that part, and stops the script there.
 
-    iteration: the turn of the training loop to record, from 1; see `recording.loops` for which
-    loop that is. lines: the first and the last line to record; with `iteration`, the lines that
-    hold the loop. cells: the code cells of a notebook to run, as in `"1-4,7"`.
-
-    `trace.result` holds what the part assigned, by name.
+    iteration: the turn of the training loop to record, from 1. lines: the first and the last line
+    to record; with `iteration`, the lines that hold the loop. cells: the code cells of a notebook
+    to run, as in `"1-4,7"`. `trace.result` holds what the part assigned, by name.
     """
     program = read(path, cells)
-    if iteration is not None:
-        part = turn_of(program, iteration, lines)
-    elif lines is not None:
-        part = lines_of(program, lines)
-    else:
-        raise UsageError("tracer.trace_script needs the iteration or the lines to record")
-    recorder = Recorder(part, iteration or 1)
+    recorder = part_of(program, iteration, lines)
     try:
         with as_main(Path(path).resolve()) as namespace:
             recorder.run(program, namespace)
@@ -195,8 +183,8 @@ def trace_script(
             _explain(error, recorder.tape, recorder.function)
         raise
     recorder.check()
-    recorded = recorder.tape, recorder.entrance, recorder.function, recorder.result
-    return _finished(*recorded, recorder.outputs())
+    what = recorder.tape, recorder.entrance, recorder.function, recorder.result
+    return _finished(*what, recorder.outputs())
 
 
 def _called(call: ast.expr, namespace: dict[str, Any]) -> Any:

@@ -2,7 +2,7 @@
 
 The script runs as Python would run it, with real NumPy, until its part begins. Then the arrays in
 its variables are wrapped as arguments are, the part is recorded, plain arrays are put back, and the
-script is stopped. `loops` says which part; here it is run.
+script is stopped. `loops` and `parts` say which part; here it is run.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from ..notation import LOSS
 from . import notebook, source
 from .array import Array
 from .entrance import DATA, Entrance, is_plain
-from .loops import HOOK, Part
+from .loops import turn_of
 from .notebook import Cell
+from .parts import HOOK, Part, lines_of
 from .scope import program, swap, unswap
 from .tape import Tape
 
@@ -155,6 +156,19 @@ class Recorder:
             floating = np.asarray(array.data).dtype.kind == "f"
             if leaves[array.id].role == "input" and floating and (array.ndim or scalars):
                 leaves[array.id] = leaves[array.id]._replace(role="parameter")
+
+
+def part_of(program: list[Cell], iteration: int | None, lines: tuple[int, int] | None) -> Recorder:
+    """What records a turn or some lines of a program, which is changed to call it there."""
+    if iteration is None and lines is None:
+        raise UsageError("say which part of the script is recorded: its iteration, or its lines")
+    if lines is not None and any(cell.number for cell in program):
+        raise UsageError("lines are those of a .py file: of a notebook choose cells and iteration")
+    if iteration is None:
+        return Recorder(lines_of(program, lines or (1, 1)))
+    if iteration < 1:
+        raise UsageError(f"iterations are counted from 1, got {iteration}")
+    return Recorder(turn_of(program, iteration, lines), iteration)
 
 
 def execute(
