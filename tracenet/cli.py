@@ -44,6 +44,11 @@ def main() -> None:
 )
 @click.option("--call", metavar="EXPR", help="Evaluate EXPR in TARGET with everything traced.")
 @click.option(
+    "--iteration", type=int, metavar="N", help="Record turn N of a script's training loop."
+)
+@click.option("--lines", metavar="A:B", help="Record only these lines of a script.")
+@click.option("--cells", metavar="1-4,7", help="Run only these code cells of a notebook.")
+@click.option(
     "--view",
     default="blocks",
     show_default=True,
@@ -69,22 +74,28 @@ def main() -> None:
 def render(
     target: str, output: str | None, format_: str | None, call: str | None, view: str,
     depth: int | None, values: str, digits: int, backward: bool | None,
-    learning_rate: float | None, partial: bool,
+    learning_rate: float | None, partial: bool, iteration: int | None, lines: str | None,
+    cells: str | None,
 ) -> None:  # fmt: skip
     """Draw the run of TARGET.
 
     TARGET is a script that uses the tracer, whose traces are drawn; any Python file, with --call;
-    or FILE.py:function, for a function that needs no arguments.
+    a flat script, with --iteration or --lines; or FILE.py:function, for a function that needs no
+    arguments. A notebook, FILE.ipynb, is a target like a file.
 
     \b
     tracenet render examples/mazur.py -o mazur.svg
     tracenet render net.py --call 'L_model_forward(X, parameters)' -o net.png
+    tracenet render flat_script.py --iteration 3 -o third.png
     """
     _check_options(view, values, digits, depth)
     where, suffix = _destination(target, output, format_)
     with _progress() as say:
         say("running " + target)
-        traces, error = _traces(target, call)
+        if iteration is not None or lines is not None:
+            traces, error = _part(target, call, iteration, lines, cells)
+        else:
+            traces, error = _traces(target, call, cells)
         if error is not None and not (partial and traces):
             _print_error(error)
             raise SystemExit(1)
@@ -94,7 +105,9 @@ def render(
         for number, trace in enumerate(traces):
             path = _numbered(where, number, len(traces))
             if backward is not False and error is None:
-                _with_backward(trace, backward, learning_rate, call is not None or ":" in target)
+                part = (iteration is not None or lines is not None) and _forward_only(trace)
+                ours = part or call is not None or ":" in target
+                _with_backward(trace, backward, learning_rate, ours)
             say(f"drawing {path or 'the diagram'}")
             _write(trace, view, options, path, suffix)
     if error is not None:
@@ -135,13 +148,41 @@ def _destination(target: str, output: str | None, format_: str | None) -> tuple[
     return output, suffix
 
 
-def _traces(target: str, call: str | None) -> tuple[list[Trace], Exception | None]:
+def _part(
+    target: str, call: str | None, iteration: int | None, lines: str | None, cells: str | None
+) -> tuple[list[Trace], Exception | None]:
+    """Runs a flat script up to the turn or the lines that are wanted; the trace of those."""
+    from . import tracer
+
+    if call is not None:
+        raise UsageError("--call runs an expression, --iteration and --lines a script: choose one")
+    try:
+        with _said_to_stderr():
+            span = None if lines is None else _span(lines)
+            return [tracer.trace_script(target, iteration=iteration, lines=span, cells=cells)], None
+    except TracenetError:
+        raise
+    except Exception as error:
+        trace = getattr(error, "tracenet_trace", None)
+        return ([trace] if trace is not None else []), error
+
+
+def _span(lines: str) -> tuple[int, int]:
+    first, _, last = lines.partition(":")
+    if not (first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)):
+        raise UsageError(f"--lines must be the first and the last line, as in 12:30, got {lines!r}")
+    return int(first), int(last)
+
+
+def _traces(
+    target: str, call: str | None, cells: str | None = None
+) -> tuple[list[Trace], Exception | None]:
     """Runs the target; the traces that it made, and what the user's code raised, if it did."""
     from . import tracer
 
     file, function = _split(target)
     if call is not None or function is not None:
-        module = _loaded(file)
+        module = _loaded(file, cells)
         if isinstance(module, Exception):
             return [], module
         return _called(module, call if call is not None else f"{function}()", function)
@@ -149,7 +190,7 @@ def _traces(target: str, call: str | None) -> tuple[list[Trace], Exception | Non
     listeners = tracer.LISTENERS
     listeners.append(traces.append)
     try:
-        error = _run_script(file)
+        error = _run_script(file, cells)
     finally:
         listeners.remove(traces.append)
     if not traces and error is None:
@@ -168,12 +209,12 @@ def _split(target: str) -> tuple[str, str | None]:
     return target, None
 
 
-def _loaded(file: str) -> Any:
+def _loaded(file: str, cells: str | None = None) -> Any:
     from . import tracer
 
     try:
         with _said_to_stderr():
-            return tracer.load(file)
+            return tracer.load(file, cells)
     except TracenetError:
         raise
     except Exception as error:
@@ -198,31 +239,21 @@ def _called(
         return ([trace] if trace is not None else []), error
 
 
-def _run_script(file: str) -> Exception | None:
+def _run_script(file: str, cells: str | None = None) -> Exception | None:
     """Runs a script as Python would, with its folder first on the path."""
-    import runpy
+    from .recording.load import read
+    from .recording.script import as_main, execute
 
-    path = Path(file)
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "there is no such file"
-        raise UsageError(f"cannot run {file!r}: {what}")
+    program = read(file, cells)
     try:
-        compile(path.read_bytes(), file, "exec")
-    except SyntaxError as error:
-        raise UsageError(f"cannot parse {file!r}, line {error.lineno}: {error.msg}") from None
-    before = list(sys.argv), list(sys.path)
-    sys.argv, sys.path[:0] = [file], [str(path.resolve().parent)]
-    try:
-        with _said_to_stderr():
-            runpy.run_path(str(path.resolve()), run_name="__main__")
+        with _said_to_stderr(), as_main(Path(file).resolve()) as namespace:
+            execute(program, namespace)
     except SystemExit as stop:
         return (
             None if not stop.code else RuntimeError(f"the script ended with exit code {stop.code}")
         )
     except Exception as error:
         return error
-    finally:
-        sys.argv, sys.path[:] = before
     return None
 
 
@@ -234,6 +265,13 @@ def _said_to_stderr() -> Iterator[None]:
         yield
     finally:
         sys.stdout = out
+
+
+def _forward_only(trace: Trace) -> bool:
+    """Whether a part of a script has no backward statements of its own."""
+    from .records import BACKWARD
+
+    return all(step.block.phase != BACKWARD for step in trace.steps())
 
 
 def _with_backward(trace: Trace, wanted: bool | None, rate: float | None, ours: bool) -> None:

@@ -22,6 +22,12 @@ FUNCTIONS = {"sigmoid": "σ", "logistic": "σ", "sigma": "σ", "sigm": "σ", "re
 LAYERED = re.compile(r"(W|b|Z|A|z|a|h|H|gamma|beta|mu|var|AL|V|U)\d+")
 """Names whose number is that of a layer; another number is an index, as in w0 x0 + w1 x1."""
 
+LOSS = re.compile(
+    r"(.*_)?(loss|cost|error|err|nll|mse|objective|cross_entropy|criterion)(_.*)?\d*|J|L|E|C|H",
+    re.IGNORECASE,
+)
+"""Names of a loss, where it is a scalar."""
+
 
 def text(name: str) -> Text:
     """A name as it is written.

@@ -4,8 +4,8 @@
 
     trace = tracer.trace(forward, X, parameters)
 
-`trace` runs a function, `trace_call` an expression in a loaded module; `input`, `parameter` and
-`constant` say what an array is, and `block` names a block.
+`trace` runs a function, `trace_call` an expression in a loaded module, `trace_script` a part of a
+script; `input`, `parameter` and `constant` say what an array is, and `block` names a block.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -21,13 +22,14 @@ from .recording import operators as _operators  # noqa: F401  puts the operators
 from .recording.array import Array
 from .recording.blocks import block
 from .recording.entrance import Entrance, Marked
-from .recording.load import load
+from .recording.load import load, read
 from .recording.notes import Notes
 from .recording.scope import has_backward, program, swap, unswap
+from .recording.script import as_main, part_of
 from .recording.tape import Tape, active, foreign
 from .trace import Trace
 
-__all__ = ["block", "constant", "input", "load", "parameter", "trace", "trace_call"]
+__all__ = ["block", "constant", "input", "load", "parameter", "trace", "trace_call", "trace_script"]
 
 LISTENERS: list[Callable[[Trace], None]] = []
 """Called with every finished trace; the command line collects the traces of a script with it."""
@@ -88,8 +90,11 @@ def _recorded(tape: Tape, function: Any, args: list[Any], kwargs: dict[str, Any]
         unswap(done)
 
 
-def _finished(tape: Tape, entrance: Entrance, function: Any, result: Any) -> Trace:
-    made = Trace(tape, title=_title(function), outputs=_outputs(result))
+def _finished(
+    tape: Tape, entrance: Entrance, function: Any, result: Any, outputs: Any = None
+) -> Trace:
+    ends = _outputs(result if outputs is None else outputs)
+    made = Trace(tape, title=_title(function), outputs=ends)
     made.result = entrance.snapshot(result)
     for listener in LISTENERS:
         listener(made)
@@ -160,6 +165,30 @@ def trace_call(module: ModuleType, expression: str) -> Trace:
     code = compile(tree, "<expression>", "eval")
     whole = FunctionType(code, namespace, expression)
     return _run(whole, (), {}, [], namespace)
+
+
+def trace_script(
+    path: str | Path, *, iteration: int | None = None, lines: tuple[int, int] | None = None,
+    cells: str | None = None,
+) -> Trace:  # fmt: skip
+    """Runs a script up to one part of it, records that part, and stops the script there.
+
+    iteration: the turn of the training loop to record, from 1. lines: the first and the last line
+    to record; with `iteration`, the lines that hold the loop. cells: the code cells of a notebook
+    to run, as in `"1-4,7"`. `trace.result` holds what the part assigned, by name.
+    """
+    program = read(path, cells)
+    recorder = part_of(program, iteration, lines)
+    try:
+        with as_main(Path(path).resolve()) as namespace:
+            recorder.run(program, namespace)
+    except Exception as error:
+        if recorder.began:
+            _explain(error, recorder.tape, recorder.function)
+        raise
+    recorder.check()
+    what = recorder.tape, recorder.entrance, recorder.function, recorder.result
+    return _finished(*what, recorder.outputs())
 
 
 def _called(call: ast.expr, namespace: dict[str, Any]) -> Any:

@@ -14,17 +14,13 @@ from typing import Any
 
 from .diagram import Diagram
 from .errors import UsageError, unknown
-from .notation import split_gradient
+from .notation import LOSS, split_gradient
 from .records import BACKWARD, FORWARD, UPDATE, Block, Op
 from .trace import Step, Trace
 
 VIEWS = ("blocks", "ops")
 TURNS = 12
 """A statement that runs more often than this, with others between, is drawn once."""
-LOSS = re.compile(
-    r"(.*_)?(loss|cost|error|err|nll|mse|objective|cross_entropy|criterion)(_.*)?\d*|J|L|E|C|H",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,11 +79,19 @@ class Entrance:
                 container[key] = self._number(container[key], name, path)
         return wrapped, named
 
+    def value(self, name: str, value: Any) -> Any:
+        """What a variable holds, with traced arrays in place of plain ones."""
+        return self._enter(value, name, name, False)
+
+    def number(self, name: str, value: float) -> Array:
+        """A float that a variable holds, traced; to be called once the arrays are in."""
+        return self._number(value, name, name)
+
     def variables(self, namespace: dict[str, Any]) -> None:
         """Wraps the arrays among a module's global variables, in place."""
         for name, value in list(namespace.items()):
             if not name.startswith("__") and not isinstance(value, (ModuleType, type)):
-                wrapped = self._enter(value, name, name, False)
+                wrapped = self.value(name, value)
                 if wrapped is not value:
                     namespace[name] = wrapped
         self._containers.append(namespace)

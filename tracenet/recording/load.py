@@ -6,50 +6,67 @@ part. It sees the traced namespaces only while a trace of it runs (see `scope`).
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
 
-from ..errors import LoadError
-from . import source
+from ..errors import LoadError, UsageError
+from . import notebook, source
+from .notebook import Cell
 
 
-def load(path: str | Path) -> ModuleType:
-    """Runs the Python file at `path` and returns it as a module.
+def load(path: str | Path, cells: str | None = None) -> ModuleType:
+    """Runs the Python file or notebook at `path` and returns it as a module.
 
-    Modules that it imports from its own folder are found, as when it is run as a script.
+    Modules that it imports from its own folder are found, as when it is run as a script. cells:
+    which code cells of a notebook are run, as in `"1-4,7"`; by default all.
 
     Raises LoadError where there is no such file or it does not parse; what the file itself raises
     is passed on.
     """
+    return _run(Path(path).resolve(), read(path, cells))
+
+
+def read(path: str | Path, cells: str | None = None) -> list[Cell]:
+    """The program in a file: the cells of a notebook, or the whole file as the only one."""
     file = Path(path)
     if not file.is_file():
         what = "is a folder" if file.is_dir() else "there is no such file"
         raise LoadError(f"cannot load {str(path)!r}: {what}")
-    text = file.read_bytes()
+    if notebook.is_notebook(file):
+        return notebook.read(file.resolve(), cells)
+    if cells is not None:
+        raise UsageError(f"{str(path)!r} has no cells to choose: only .ipynb files have")
     try:
-        compile(text, str(file), "exec")
+        name = str(file.resolve())
+        return [Cell(0, name, ast.parse(file.read_bytes(), name))]
     except (SyntaxError, ValueError) as error:
         line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
         why = error.msg if isinstance(error, SyntaxError) else str(error)
         raise LoadError(f"cannot parse {str(path)!r}{line}: {why}") from None
-    return _run(file.resolve())
 
 
-def _run(file: Path) -> ModuleType:
+def _run(file: Path, cells: list[Cell]) -> ModuleType:
     source.forget()
     name = file.stem if file.stem not in sys.modules else f"{file.stem}_loaded"
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
-        raise LoadError(f"cannot load {str(file)!r}: its name must end in .py")
-    module = importlib.util.module_from_spec(spec)
+    if notebook.is_notebook(file):
+        module = ModuleType(name)
+        module.__file__ = str(file)
+        execute = lambda: notebook.run(cells, vars(module))
+    else:
+        spec = importlib.util.spec_from_file_location(name, file)
+        if spec is None or spec.loader is None:
+            raise LoadError(f"cannot load {str(file)!r}: its name must end in .py or .ipynb")
+        module, loader = importlib.util.module_from_spec(spec), spec.loader
+        execute = lambda: loader.exec_module(module)
     folder = str(file.parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        execute()
     except BaseException:
         sys.modules.pop(name, None)
         raise

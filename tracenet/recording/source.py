@@ -150,7 +150,7 @@ def _target(tree: _Tree, node: ast.AST) -> tuple[str | None, int | None]:
     parent = tree.parents.get(node)
     if isinstance(node, ast.AugAssign):
         return name_of(node.target), None
-    if isinstance(parent, (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.NamedExpr, ast.Return)):
+    if isinstance(parent, (ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.Return)):
         if isinstance(parent, ast.Assign) and node in parent.targets:
             return None, None  # a write: its new version keeps the name of the old
         return _whole(parent)
