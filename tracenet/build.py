@@ -15,6 +15,7 @@ from .notation import split_gradient
 from .ops import Rule
 from .recording import source
 from .recording.naming import Names
+from .recording.notes import refs
 from .recording.regions import blocks_of, pair, up_to
 from .recording.tape import Tape
 from .records import BACKWARD, UPDATE, Block, Op, Value
@@ -51,9 +52,25 @@ def tables(
         builder.replayed(one)
     for update in updates:
         builder.updated(*update)
-    pair(builder.tables.blocks, builder.tables.ops)
+    noted = builder.tables.noted
+    pair(builder.tables.blocks, builder.tables.ops, _objects(tape, noted), _handed(tape, noted))
     builder.name({id: name for name, id in outputs})
     return builder.tables
+
+
+def _objects(tape: Tape, noted: dict[int, int]) -> dict[int, int]:
+    """The object that each noted block is a method of."""
+    found = {}
+    for block, call in noted.items():
+        owner = tape.notes.of[call].args.get("self")
+        if owner is not None and hasattr(owner, "number"):
+            found[block] = owner.number
+    return found
+
+
+def _handed(tape: Tape, noted: dict[int, int]) -> dict[int, set[int]]:
+    """The values that each noted block was handed."""
+    return {block: set(refs(tape.notes.of[call].args)) for block, call in noted.items()}
 
 
 class _Builder:

@@ -197,7 +197,7 @@ def conv_net(x, y, params):
 def conv_net_example(seed=0):
     rng = np.random.RandomState(seed)
     params = {
-        "W1": rng.randn(2, 3, 3, 3), "b1": rng.randn(2),
-        "W2": rng.randn(8, 4), "b2": rng.randn(4),
+        "W1": rng.randn(2, 2, 3, 2), "b1": rng.randn(2),
+        "W2": rng.randn(4, 4), "b2": rng.randn(4),
     }  # fmt: skip
-    return rng.randn(5, 3, 6, 6), rng.randint(4, size=5), params
+    return rng.randn(3, 2, 4, 5), rng.randint(4, size=3), params

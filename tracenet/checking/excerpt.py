@@ -96,7 +96,7 @@ class Excerpt:
 def forward(rule: Rule, operands: list[Any], settings: dict[str, Any]) -> Any:
     """Runs one operation again."""
     if rule.variadic:
-        return rule.forward(operands, **settings)
+        return rule.forward(*operands, **settings)
     return rule.forward(*operands[: len(rule.operands)], **settings)
 
 
@@ -112,7 +112,7 @@ def numerical(rule: Rule) -> Rule:
     """The rule of an operation that has none: derivatives by central differences."""
     if rule.variadic:
         every = lambda i, g, out, *xs, **s: _differences(
-            lambda x: rule.forward([*xs[:i], x, *xs[i + 1 :]], **s), g, xs[i]
+            lambda x: rule.forward(*xs[:i], x, *xs[i + 1 :], **s), g, xs[i]
         )
         return replace(rule, backward=every, saves=())
     functions = tuple([partial(_one, rule, i) for i in range(len(rule.operands))])

@@ -15,12 +15,16 @@ from typing import Any
 import numpy as np
 
 from ..errors import TracenetError
+from ..recording.notes import UNKNOWN
 from ..records import Block
 from . import ties
-from .cases import Case, Run, Target
+from .audit import audit
+from .cases import Case
+from .claims import Target
 from .excerpt import Excerpt
-from .statement import Fault, locate
-from .verdict import EXACT, SCALED, UNCHECKED, WRONG, Verdict, compare, largest
+from .run import Run
+from .statement import Fault, Known, locate, misfit
+from .verdict import EXACT, MISSING, SCALED, SHAPE, UNCHECKED, WRONG, Verdict, compare, largest
 
 
 @dataclass(slots=True)
@@ -90,6 +94,8 @@ def _reference(
         else:
             seeds[of] = (own or {}).get(gradient, run.trace.data(gradient))
     for of, seed in seeds.items():
+        if not np.all(np.isfinite(seed)):
+            raise ValueError("the gradient it was given is not finite")
         if np.shape(seed) != run.shape(of) and np.size(seed) != 1:
             raise ValueError(
                 f"the gradient it was given has shape {np.shape(seed)}, and what it is the "
@@ -104,11 +110,13 @@ def _verdict(
     run: Run, case: Case, target: Target, got: Mapping[int, Any], reference: Mapping[int, Any],
     excerpt: Excerpt | None,
 ) -> Verdict:  # fmt: skip
-    if target.of is None or target.got is None:
+    if target.of is None or (target.got is None and target.raw is UNKNOWN):
         return Verdict(UNCHECKED, reason=target.why)
     expected = reference.get(target.of)
     if expected is None:
         expected = np.zeros(run.shape(target.of))
+    if target.got is None:
+        return _no_array(target, expected)
     coarse = 1e-4 if excerpt is not None and excerpt.numerical else 0.0
     around = max((largest(g) for g in reference.values()), default=0.0)
     verdict = compare(got[target.got], expected, _factors(run, case), coarse, around)
@@ -117,6 +125,18 @@ def _verdict(
     if verdict.bad and excerpt is not None:
         return ties.forgiven(run, case, target, verdict, excerpt, _reference)
     return verdict
+
+
+def _no_array(target: Target, expected: Any) -> Verdict:
+    """The verdict where something else than a traced array stands in a gradient's place."""
+    if target.raw is None:
+        if not np.any(expected):
+            return Verdict(UNCHECKED, reason="not computed, and nothing depends on it")
+        return Verdict(MISSING, None, 1.0, expected=expected)
+    if isinstance(target.raw, (int, float, np.ndarray, np.number)):
+        return compare(target.raw, expected)
+    reason = f"a {type(target.raw).__name__} in its place"
+    return Verdict(SHAPE, None, float("inf"), reason=reason, expected=expected)
 
 
 def _factors(run: Run, case: Case) -> dict[str, float]:
@@ -204,7 +224,18 @@ def _number(verdict: Verdict) -> str:
 
 
 def _attribute(run: Run, one: Judged, judged: list[Judged]) -> None:
-    inside = [judged[k] for k in one.case.inside if judged[k].excerpt is not None]
+    inside = [judged[k] for k in one.case.inside]
+    misfed = misfit(run, one.case)
+    if misfed is not None:
+        one.passed_on, one.fault, one.note = (
+            True,
+            misfed,
+            "it was handed another cache than its own",
+        )
+        return
+    if any(_irreplaceable(run, i) for i in inside):
+        one.passed_on = True
+        return
     corrected = _corrected(run, one, inside) if any(i.bad for i in inside) else {}
     mine = one.outputs
     if corrected:
@@ -214,37 +245,58 @@ def _attribute(run: Run, one: Judged, judged: list[Judged]) -> None:
             return
     wrong = [t for t, v in mine if v.bad]
     right = [t for t, v in mine if v.right]
-    one.fault = locate(run, one.case, one.reference, wrong, right, inside)
+    conventions = {1.0, *(k for f in _factors(run, one.case).values() for k in (f, 1 / f))}
+    shapes = {t.got for t, v in mine if v.kind == SHAPE}
+    one.fault = locate(
+        run, one.case, Known(one.reference, conventions, shapes), wrong, right, inside
+    )
+
+
+def _irreplaceable(run: Run, one: Judged) -> bool:
+    """Whether a block returned something wrong that it did not make: then nothing can be put right."""
+    made = run.made_in(one.case.backward)
+    wrong = [t for t, v in one.outputs if v.bad]
+    if one.passed_on or not wrong:
+        return False
+    found = audit(run, one.case)
+    over = found is not None and bool(found.written)
+    return over or any(t.got is None or t.got not in made for t in wrong)
 
 
 def _again(run: Run, one: Judged, corrected: dict[int, Any]) -> list[tuple[Target, Verdict]]:
     """The verdicts with the blocks inside put right."""
-    values = Excerpt(run.trace, one.case.own).rerun(corrected)
+    values = _rerun(Excerpt(run.trace, one.case.own), corrected)
     verdicts = []
     for target, before in one.outputs:
         if target.got not in values or not before.bad:
             verdicts.append((target, before))
             continue
-        verdict = compare(values[target.got], before.expected, _factors(run, one.case))
+        around = max((largest(g) for g in one.reference.values()), default=0.0)
+        verdict = compare(values[target.got], before.expected, _factors(run, one.case), 0.0, around)
         like = {v.factor for t, v in one.outputs if t.parameter and v.right}
-        known = _conventional(one.case, target, verdict, not like or like == {verdict.factor})
+        alike = all(f is not None and _near(f, verdict.factor) for f in like)
+        known = _conventional(one.case, target, verdict, alike)
         verdicts.append((target, replace(verdict, convention=known)))
     return verdicts
+
+
+def _near(a: float, b: float | None) -> bool:
+    return b is not None and abs(a - b) <= 1e-6 * abs(a)
 
 
 def _corrected(run: Run, one: Judged, inside: list[Judged]) -> dict[int, Any]:
     """What the blocks inside would have returned, had they been right; one after the other.
 
-    Each is put right at what it is given once those before it are right.
+    Each is put right at what it is given once those before it are right. A block that only passes
+    on what is wrong is right when those inside it are.
     """
     corrected: dict[int, Any] = {}
     own = Excerpt(run.trace, one.case.own)
-    outermost = [i for i in inside if not _within(run, i, inside)]
-    for block in sorted(outermost, key=lambda i: min(i.case.own, default=0)):
-        values = own.rerun(corrected)
-        if block.excerpt is None:
-            continue
+    faulty = [i for i in inside if i.bad and not i.passed_on and i.excerpt is not None]
+    for block in sorted(faulty, key=lambda i: max(i.case.own, default=0)):
+        values = _rerun(own, corrected)
         try:
+            assert block.excerpt is not None
             reference = _reference(run, block.case, block.excerpt, values)
         except (TracenetError, ValueError):
             continue
@@ -256,9 +308,12 @@ def _corrected(run: Run, one: Judged, inside: list[Judged]) -> dict[int, Any]:
     return corrected
 
 
-def _within(run: Run, one: Judged, others: list[Judged]) -> bool:
-    around = {block.id for block in run.trace.around(one.case.backward.id)[:-1]}
-    return any(other.case.backward.id in around for other in others)
+def _rerun(excerpt: Excerpt, given: dict[int, Any]) -> dict[int, Any]:
+    """The values with some replaced; what cannot be computed any more stays as it was."""
+    try:
+        return excerpt.rerun(given)
+    except (ValueError, TypeError, IndexError):
+        return {**excerpt.values, **given}
 
 
 def _scale(block: Judged) -> float:

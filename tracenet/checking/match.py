@@ -72,17 +72,17 @@ def matched(
     gradients = list(gradients)
     found: dict[int, Named] = {}
     free = list(inputs)
-    for how in (by_name, by_key, _by_likeness):
+    for how in (by_name, by_key, by_likeness):
         for k, gradient in enumerate(gradients):
             if k not in found:
                 alike = [x for x in free if shape(x.id) == shape(gradient.id)]
-                of = how(gradient, alike if how is _by_likeness else free)
+                of = how(gradient, alike if how is by_likeness else free)
                 if of is not None:
                     found[k] = of
                     free = [x for x in free if x.id != of.id]
     for k, gradient in enumerate(gradients):
-        if k in found:
-            continue
+        if k in found or (not gradient.top and "[" not in gradient.name):
+            continue  # a key that names nothing is no evidence
         same = [x for x in free if shape(x.id) == shape(gradient.id) and x.top == gradient.top]
         same = same or [x for x in free if shape(x.id) == shape(gradient.id)]
         if same:
@@ -92,6 +92,7 @@ def matched(
 
 
 def by_name(gradient: Named, inputs: list[Named]) -> Named | None:
+    """The input that a gradient is named after: `dW` is W's."""
     for base in bases(gradient.name):
         for x in inputs:
             if x.name == base:
@@ -117,7 +118,7 @@ def _index(x: Named) -> str:
     return x.name.removeprefix(x.group)
 
 
-def _by_likeness(gradient: Named, inputs: list[Named]) -> Named | None:
+def by_likeness(gradient: Named, inputs: list[Named]) -> Named | None:
     """`dA_prev` is the gradient of A, `dinputs` of the input."""
     for base in bases(gradient.name):
         plain = _plain(base)

@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 
 from ..ops import BY_NAME
-from .cases import Case, Run, Target
+from .cases import Case
+from .claims import Target
 from .excerpt import Excerpt
+from .run import Run
 from .verdict import EXACT, Verdict, largest, tolerance
 
 KINKED = {"maximum", "minimum", "absolute", "max", "min", "clip"}

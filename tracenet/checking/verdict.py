@@ -67,7 +67,7 @@ def compare(
     coarse: a tolerance that is wider than that of the arrays' own precision. around: how large the
     gradients around this one are; a millionth of that is what a gradient of zero is measured by.
     """
-    given, reference = np.asarray(got), np.asarray(expected)
+    given, reference = _array(got), np.asarray(expected)
     if given.dtype.kind not in "fiub" or given.shape != reference.shape:
         return _other_shape(given, reference)
     allowed = max(tolerance(given, reference), coarse)
@@ -85,6 +85,13 @@ def compare(
         reason = _known(k, factors or {}, allowed)
         return Verdict(SCALED, k, apart, cosine=cosine, reason=reason, **both)
     return Verdict(WRONG, None, apart, cosine=cosine, reason=_why(g, r, allowed), **both)
+
+
+def _array(x: Any) -> np.ndarray:
+    try:
+        return np.asarray(x)
+    except ValueError:  # nested lists of arrays of several shapes
+        return np.empty(0, dtype=object)
 
 
 def _other_shape(given: np.ndarray, reference: np.ndarray) -> Verdict:

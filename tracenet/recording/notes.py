@@ -8,6 +8,7 @@ says which values the call gave back: nothing is hooked, and nothing is looked u
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any
@@ -93,6 +94,18 @@ class Notes:
     def forget_objects(self) -> None:
         """Lets go of the user's objects once the run is over."""
         self._objects.clear()
+
+
+def refs(tree: Any) -> Iterator[int]:
+    """The values in a noted tree."""
+    if isinstance(tree, Ref):
+        yield tree.id
+    elif isinstance(tree, (dict, Held)):
+        for item in (tree.attributes if isinstance(tree, Held) else tree).values():
+            yield from refs(item)
+    elif isinstance(tree, (list, tuple)):
+        for item in tree:
+            yield from refs(item)
 
 
 # ---------------------------------------------------------------------- what a call returned

@@ -149,19 +149,26 @@ def up_to(blocks: list[Block], block: int | None, stop: int | None) -> Iterator[
 # ---------------------------------------------------------------------- pairs
 
 
-def pair(blocks: list[Block], ops: list[Op]) -> None:
+def pair(
+    blocks: list[Block], ops: list[Op], objects: dict[int, int], handed: dict[int, set[int]]
+) -> None:
     """Finds the forward block of each hand-written backward block that the user's code ran.
 
     A backward block reads what its forward block read or made: that is the cache, whatever carried
-    it. Of equal candidates the one whose name fits, and then the latest, is taken.
+    it. Of equal candidates the latest that has no backward block yet is taken; one that has is
+    taken again where the cache is clearly its own, as when the same cache is passed twice. A method
+    belongs to the method of the same object. objects: the object that a block is a method of.
+    handed: the values that a block was handed, where that was noted.
     """
     touched = _touched(blocks, ops)
+    for id, values in handed.items():
+        touched[id] |= values if blocks[id].phase == BACKWARD else set()
     taken = {block.of for block in blocks if block.of is not None}
     depth = {block.id: len(list(up_to(blocks, block.id, None))) for block in blocks}
     for block in blocks:
         if block.phase != BACKWARD or not block.handwritten or block.of is not None:
             continue
-        best = _best(blocks, touched, taken, depth, block)
+        best = _best(blocks, touched, taken, depth, block, objects)
         if best is not None:
             taken.add(best)
             of = blocks[best]
@@ -186,16 +193,23 @@ def _best(
     taken: set[int],
     depth: dict[int, int],
     block: Block,
+    objects: dict[int, int],
 ) -> int | None:
+    own = objects.get(block.id)
     stem = _stem(block.function)
     scores = []
     for other in blocks:
-        if other.phase != FORWARD or other.id in taken:
+        if other.phase != FORWARD:
             continue
         same = _stem(other.function) == stem
         common = len(touched[block.id] & touched[other.id])
+        if own is not None and own == objects.get(other.id) and same:
+            common += 1_000_000
+        elif own is not None and other.id in objects:
+            continue
         if same and common:
-            scores.append((common, -abs(depth[block.id] - depth[other.id]), other.id))
+            near = -abs(depth[block.id] - depth[other.id])
+            scores.append((common, other.id not in taken, near, other.id))
     return max(scores)[-1] if scores else None
 
 

@@ -1,0 +1,111 @@
+"""What a backward block keeps of its forward block, what it reads of that, and what it does not.
+
+The cache is found by use: whatever carried them, the arrays of the forward pass that the backward
+block was handed are what is kept. What it reads without having been handed it came from somewhere
+else: a global, or an object that may be stale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ..recording.notes import Ref
+from .cases import Case
+from .match import arrays
+from .run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """The cache of one pair of blocks, by the names of the arrays.
+
+    kept: what the backward was handed. read: what it reads of that. unread: what it never reads.
+    elsewhere: what it reads of the forward pass without having been handed it. overwritten: what
+    was changed after the forward block had put it into the cache. written: arguments that the
+    backward block itself wrote over.
+    """
+
+    kept: tuple[str, ...]
+    read: tuple[str, ...]
+    unread: tuple[str, ...]
+    elsewhere: tuple[str, ...]
+    overwritten: tuple[str, ...]
+    written: tuple[str, ...]
+
+    def to_json(self) -> dict[str, list[str]]:
+        """The names as lists."""
+        return {name: list(getattr(self, name)) for name in self.__slots__}
+
+
+def audit(run: Run, case: Case) -> Audit | None:
+    """The audit of one case, where it is known what the backward block was handed."""
+    note = run.note(case.backward)
+    if note is None or case.forward is None or case.whole:
+        return None
+    own = set(case.own)
+    ops = [op for op in run.ops if run.places[op.id] in own]
+    seeds = set(case.seeds.values())
+    handed = {x.id: x.name for n, t in note.args.items() for x in arrays(t, n)}
+    handed.update((t.id, n) for n, t in note.final.items() if isinstance(t, Ref) and t.id in handed)
+    kept = {i: name for i, name in handed.items() if i not in seeds and run.floating(i)}
+    made = {out for op in ops for out in op.outs}
+    read = {i for op in ops for i in op.ins if i not in made}
+    loose = {i for i in read if i in run.touched and i not in handed and run.floating(i)}
+    views = {i for i in loose if _view_of(run, i, handed)}
+    named = lambda ids: tuple(dict.fromkeys(n for i in ids if (n := _name(run, i, handed))))
+    return Audit(
+        named(kept),
+        named(i for i in kept if i in read),
+        named(i for i in kept if i not in read),
+        () if case.inside else named(sorted(loose - views)),
+        tuple(_overwritten(run, case, note)),
+        tuple(_written(note, handed)),
+    )
+
+
+def _name(run: Run, id: int, handed: dict[int, str]) -> str:
+    if id in handed:
+        return handed[id]
+    return run.trace.values[id].name if id in run.trace.values else ""
+
+
+def _view_of(run: Run, id: int, handed: dict[int, str]) -> bool:
+    op = run.maker.get(id)
+    return op is not None and any(i in handed for i in op.ins) and len(op.ins) == 1
+
+
+def _overwritten(run: Run, case: Case, note: Any) -> Iterator[str]:
+    """What is in the cache now is not what the forward block put there."""
+    assert case.forward is not None
+    result = run.result(case.forward)
+    then = [x for x in arrays(result, "cache") if not x.top]
+    for tree in note.args.values():
+        now = [x for x in arrays(tree, "cache") if not x.top]
+        if now and len(now) == len(then) and [x.name for x in now] == [x.name for x in then]:
+            for before, after in zip(then, now):
+                if before.id != after.id and run.shape(before.id) == run.shape(after.id):
+                    yield _name(run, before.id, {}) or after.name
+
+
+def _written(note: Any, handed: dict[int, str]) -> Iterator[str]:
+    """An argument that is another value when the call ends, though nothing was assigned to it."""
+    assigned = set(_assigned(note.code))
+    for name, before in note.args.items():
+        after = note.final.get(name)
+        if isinstance(before, Ref) and isinstance(after, Ref) and before.id != after.id:
+            if name not in assigned:
+                yield name
+
+
+def _assigned(code: Any) -> Iterator[str]:
+    """The names that a function assigns to, from its source."""
+    import ast
+
+    from ..recording.source import function
+
+    tree = function(code)
+    for node in ast.walk(tree) if tree is not None else ():
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id

@@ -1,0 +1,218 @@
+"""What a backward function was given, and what it claims to be the gradient of what.
+
+Three things say which result is which: the name of the result, the position of the argument, and
+the shape. Where most names agree with the positions the positions decide, so that two results that
+were exchanged are found.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..recording.entrance import DATA
+from ..recording.notes import UNKNOWN, Note, Ref, names_returned
+from ..records import BACKWARD, Block
+from .match import GRADIENT, Named, arrays, by_likeness, by_name, matched
+from .run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One gradient that is claimed: `got` is the value, `of` what it should be the gradient of.
+
+    name: what the code calls it. parameter: whether `of` is a parameter, not data that flow. why:
+    what else is to be said, or why it cannot be checked where `of` is None. of_name: what the
+    forward block calls what it is the gradient of. raw: what was returned in the place of an array.
+    """
+
+    name: str
+    got: int | None
+    of: int | None
+    parameter: bool = False
+    why: str = ""
+    of_name: str = ""
+    raw: Any = UNKNOWN
+
+
+# ---------------------------------------------------------------------- what it was given
+
+
+def incoming(run: Run, note: Note, forward: Block | None) -> list[Named]:
+    """The gradients that a backward function was given, in the order of its parameters."""
+    known = run.touched_in(forward) if forward is not None else set()
+    found: list[Named] = []
+    for name, x in note.args.items():
+        if not isinstance(x, Ref) or not run.floating(x.id) or DATA.fullmatch(name):
+            continue
+        made = run.maker.get(x.id)
+        late = made is not None and made.phase == BACKWARD and x.id not in known
+        first = not found and x.id not in run.touched
+        if GRADIENT.fullmatch(name) or late or first:
+            found.append(Named(name, x.id))
+    return found
+
+
+def outputs(run: Run, forward: Block) -> list[Named]:
+    """What a forward block returned that others may compute with, in order; its cache is not."""
+    result, note = run.result(forward), run.note(forward)
+    names = names_returned(note.code) if note is not None else []
+    items = result if isinstance(result, (tuple, list)) else [result]
+    found = [
+        Named((names[k] if k < len(names) else None) or f"[{k}]", item.id)
+        for k, item in enumerate(items)
+        if isinstance(item, Ref) and run.floating(item.id)
+    ]
+    found = found or [x for x in arrays(result, "result") if run.floating(x.id)]
+    return found or [Named(run.trace.values[i].name, i) for i in _read_later(run, forward)]
+
+
+def _read_later(run: Run, forward: Block) -> list[int]:
+    """The values that a block made and that the forward pass after it computes with."""
+    inside = set(run.inside[forward.id])
+    made = {out for op in run.ops if run.places[op.id] in inside for out in op.outs}
+    later = [op for op in run.forward_ops if run.places[op.id] not in inside]
+    read = [i for op in later for i in op.ins if i in made and run.floating(i)]
+    return list(dict.fromkeys(read))
+
+
+def seeds(run: Run, given: list[Named], results: list[Named]) -> dict[int, int | None]:
+    """For each result of a forward block the gradient of it that the backward block was given."""
+    pairs = matched(given, results, run.shape)
+    found: dict[int, int | None] = {of.id: g.id for g, of in pairs if of is not None}
+    if not found and len(given) == 1 and results:
+        found[results[0].id] = given[0].id
+    return found
+
+
+def inputs(run: Run, forward: Block) -> list[Named]:
+    """What a forward block was given: its arguments, its object's arrays, and what else it read."""
+    note = run.note(forward)
+    found: list[Named] = []
+    for name, tree in (note.args if note is not None else {}).items():
+        found += [x for x in arrays(tree, name) if run.floating(x.id)]
+    read = run.read_in(forward)
+    have = {x.id for x in found}
+    for i in read:
+        value, leaf = run.trace.values[i], run.tape.leaves.get(i)
+        own = leaf is not None and leaf.call >= 0  # an array that the code made itself
+        if i not in have and value.name and not own:
+            found.append(Named(value.name, i, False))
+    return [x for x in found if x.id in read]
+
+
+# ---------------------------------------------------------------------- what it claims
+
+
+def targets(run: Run, block: Block, note: Note, given: list[Named]) -> list[Target]:
+    """The gradients that a backward function returned, and those that it left in its arguments."""
+    result = run.result(block)
+    items = list(result) if isinstance(result, (tuple, list)) else [result]
+    names = names_returned(note.code)
+    names = names if len(names) == len(items) else [None] * len(items)
+    placed = _by_position(run, items, names, [x for x in given if x.top])
+    if placed is not None:
+        found = [_placed(run, *one) for one in placed]
+    else:
+        claimed = [x for k, item in enumerate(items)
+                   for x in arrays(item, names[k] or _unnamed(k, items)) if run.floating(x.id)]  # fmt: skip
+        found = [target(run, g, of) for g, of in matched(claimed, given, run.shape)]
+    have = {t.of for t in found}
+    left = _left_behind(run, block, note, {t.got for t in found})
+    found += [target(run, g, of) for g, of in matched(left, [x for x in given if x.id not in have],
+                                                      run.shape)]  # fmt: skip
+    return [t for t in found if t.of is not None or GRADIENT.fullmatch(t.name)]
+
+
+def _unnamed(k: int, items: list[Any]) -> str:
+    return f"result {k + 1}" if len(items) > 1 else "result"
+
+
+def _by_position(
+    run: Run, items: list[Any], names: list[str | None], arguments: list[Named]
+) -> list[tuple[str, Any, Named]] | None:
+    """Each result with the argument in its place, where the names of most say that it is so."""
+    arguments = list({x.id: x for x in arguments}.values())
+    if len(items) != len(arguments) or any(isinstance(i, (dict, list, tuple)) for i in items):
+        return None
+    agree = disagree = 0
+    for name, x in zip(names, arguments):
+        of = _named(name, arguments)
+        agree += of is x
+        disagree += of is not None and of is not x
+    if agree < disagree or (len(items) == 1 and disagree):
+        return None
+    shaped = [
+        run.shape(i.id) == run.shape(x.id) for i, x in zip(items, arguments) if isinstance(i, Ref)
+    ]
+    if agree == disagree and not all(shaped):
+        return None
+    return [(n or _unnamed(k, items), item, x)
+            for k, (n, item, x) in enumerate(zip(names, items, arguments))]  # fmt: skip
+
+
+def _named(name: str | None, arguments: list[Named]) -> Named | None:
+    if not name:
+        return None
+    gradient = Named(name, -1)
+    return by_name(gradient, arguments) or by_likeness(gradient, arguments)
+
+
+def _placed(run: Run, name: str, item: Any, of: Named) -> Target:
+    if isinstance(item, Ref):
+        return target(run, Named(name, item.id), of)
+    if item is UNKNOWN:
+        why = "cannot tell from the source what was returned"
+        return Target(name, None, of.id, run.parameter(of.id), why, of.name)
+    return Target(name, None, of.id, run.parameter(of.id), "", of.name, item)
+
+
+def _left_behind(run: Run, block: Block, note: Note, have: set[int | None]) -> list[Named]:
+    """The gradients that a call left in its object, or in an argument that it wrote to."""
+    made = run.made_in(block)
+    found: dict[int, Named] = {}
+    for name in note.args:
+        for x in arrays(note.final.get(name), name):
+            if x.id in made and x.id not in have and run.floating(x.id):
+                if not x.top or GRADIENT.fullmatch(name):
+                    found.setdefault(x.id, x)
+    return list(found.values())
+
+
+def target(run: Run, gradient: Named, of: Named | None) -> Target:
+    """The claim that one value is the gradient of another."""
+    if of is None:
+        why = f"cannot tell what {gradient.name} is the gradient of"
+        return Target(gradient.name, gradient.id, None, why=why)
+    got = before_clipping(run, gradient.id)
+    why = "before clipping" if got != gradient.id else ""
+    return Target(gradient.name, got, of.id, run.parameter(of.id), why, of.name)
+
+
+def before_clipping(run: Run, id: int) -> int:
+    """The gradient as it was before it was clipped: that is a step of its own."""
+    op = run.maker.get(id)
+    while op is not None and op.rule in ("clip", "write"):
+        source = op.ins[0] if op.rule == "clip" else op.ins[1]
+        maker = run.maker.get(source)
+        if op.rule == "write" and (
+            run.shape(source) != run.shape(id) or maker is None or maker.rule != "clip"
+        ):
+            break
+        id, op = source, maker
+    return id
+
+
+def missing(run: Run, found: list[Target], given: list[Named], every: bool = False) -> list[Target]:
+    """The parameters that got no gradient, though others beside them did.
+
+    every: whether all must have one, even where none has.
+    """
+    have = {t.of for t in found}
+    every = every and not found
+    groups = {x.group for x in given if x.id in have and run.parameter(x.id)}
+    return [
+        Target(f"d{x.name}", None, x.id, True, "", x.name, None)
+        for x in {x.id: x for x in given}.values()
+        if x.id not in have and run.parameter(x.id) and (every or x.group in groups)
+    ]

@@ -1,0 +1,98 @@
+"""A trace as a check looks at it: which operations a block did, what it returned, where the loss is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..notation import LOSS
+from ..recording.notes import UNKNOWN, Note, Ref, returned
+from ..records import FORWARD, Block
+from ..trace import Trace
+
+
+class Run:
+    """A trace, and what a check asks of it again and again."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+        self.tape = trace._tape
+        self.places = trace._tables.places
+        self.noted = trace._tables.noted
+        self.ops = [op for op in trace.ops if op.id in self.places]
+        self.inside = self._inside()
+        self.forward_ops = [op for op in self.ops if op.phase == FORWARD]
+        self.touched = {i for op in self.forward_ops for i in (*op.ins, *op.outs)}
+        self.maker = {out: op for op in self.ops for out in op.outs}
+
+    def _inside(self) -> dict[int, list[int]]:
+        """For each block the operations that it and the blocks inside it did, on the tape."""
+        found: dict[int, list[int]] = {block.id: [] for block in self.trace.blocks}
+        parents = [block.parent for block in self.trace.blocks]
+        for op in self.ops:
+            block: int | None = op.block
+            while block is not None:
+                found[block].append(self.places[op.id])
+                block = parents[block]
+        return found
+
+    def made_in(self, block: Block) -> set[int]:
+        """The values that a block, and those inside it, made."""
+        inside = set(self.inside[block.id])
+        return {out for op in self.ops if self.places[op.id] in inside for out in op.outs}
+
+    def read_in(self, block: Block) -> dict[int, None]:
+        """The floating point values that a block read and did not make, in order."""
+        inside, made = set(self.inside[block.id]), self.made_in(block)
+        ops = [op for op in self.ops if self.places[op.id] in inside]
+        return dict.fromkeys(i for op in ops for i in op.ins if i not in made and self.floating(i))
+
+    def touched_in(self, block: Block) -> set[int]:
+        """The values that a block read or made."""
+        return {*self.read_in(block), *self.made_in(block)}
+
+    def parameter(self, id: int) -> bool:
+        """Whether a value is a parameter."""
+        return id in self.trace.values and self.trace.values[id].role == "parameter"
+
+    def note(self, block: Block | None) -> Note | None:
+        if block is None or block.id not in self.noted:
+            return None
+        return self.tape.notes.of.get(self.noted[block.id])  # type: ignore[no-any-return]
+
+    def result(self, block: Block) -> Any:
+        """What a block returned: a noted tree."""
+        call = self.noted.get(block.id)
+        return UNKNOWN if call is None else returned(self.tape, call)
+
+    def shape(self, id: int) -> tuple[int, ...]:
+        return self.trace.values[id].shape if id in self.trace.values else ()
+
+    def floating(self, id: int) -> bool:
+        return id in self.trace.values and self.trace.values[id].dtype.startswith("float")
+
+    def loss(self) -> int | None:
+        """The value of the loss: the scalar that was returned, or the last one that is named so."""
+        scalars = [v.id for v in self.trace.outputs if self.scalar(v.id)]
+        named = [
+            out
+            for op in self.forward_ops
+            for out in op.outs
+            if self.scalar(out) and self._loss_name(out, op.block)
+        ]
+        both = [id for id in scalars if id in named]
+        return next(iter([*both, *reversed(named), *scalars]), None)
+
+    def _loss_name(self, id: int, block: int) -> bool:
+        value, home = self.trace.values[id], self.trace.blocks[block]
+        if value.name and LOSS.fullmatch(value.name):
+            return True
+        ends = self.result(home) if home.parent is not None else UNKNOWN
+        ref = ends[0] if isinstance(ends, tuple) and ends else ends
+        return LOSS.fullmatch(home.function.rpartition(".")[2]) is not None and ref == Ref(id)
+
+    def scalar(self, id: int) -> bool:
+        """Whether a value is one floating point number."""
+        value = self.trace.values.get(id)
+        return value is not None and value.dtype.startswith("float") and np.prod(value.shape) == 1
