@@ -42,7 +42,7 @@ class Audit:
 def audit(run: Run, case: Case) -> Audit | None:
     """The audit of one case, where it is known what the backward block was handed."""
     note = run.note(case.backward)
-    if note is None or case.forward is None or case.whole:
+    if note is None or case.forward is None or case.whole or case.home is not None:
         return None
     own = set(case.own)
     ops = [op for op in run.ops if run.places[op.id] in own]

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..recording.notes import UNKNOWN, Note, Ref, names_returned
+from ..recording.regions import BACKWARD_NAME
 from ..records import BACKWARD, FORWARD, Block
+from .byhand import rebuilt
 from .claims import Target, incoming, inputs, missing, outputs, seeds, target, targets
 from .match import GRADIENT, Named, arrays, bases, by_key, by_name
 from .run import Run
@@ -25,7 +28,8 @@ class Case:
     forward: its forward block, or None for a whole pass. ops: the operations on the tape that the
     reference is made of. seeds: for a forward value the value that is its gradient, or None where
     it is the loss itself. own: the operations of the backward code, as they stand on the tape.
-    inside: the places of the cases whose blocks ran inside this one.
+    inside: the places of the cases whose blocks ran inside this one. home: the run of the forward
+    block, where that is another one; given: values of it that are replaced.
     """
 
     backward: Block
@@ -36,6 +40,8 @@ class Case:
     own: list[int]
     why: str = ""
     inside: list[int] = field(default_factory=list)
+    home: Run | None = None
+    given: dict[int, Any] = field(default_factory=dict)
 
     @property
     def whole(self) -> bool:
@@ -50,7 +56,7 @@ def cases(run: Run) -> list[Case]:
     for block in blocks:
         if not run.inside[block.id]:
             continue
-        if block.phase == BACKWARD and block.handwritten and _outermost_pass(run, block):
+        if _is_backward(run, block):
             found.append(_case(run, block))
         elif block.phase == FORWARD:
             flat = _flat(run, block)
@@ -98,16 +104,20 @@ def _around(run: Run, case: Case, found: list[Case], top: Case) -> bool:
     )
 
 
-def _outermost_pass(run: Run, block: Block) -> bool:
-    """Whether a block of the backward pass is backward code, not a helper that it calls."""
-    if block.of is not None:
-        return True
-    parent = run.trace.blocks[block.parent or 0]
-    if parent.phase != BACKWARD:
-        return True
-    from ..recording.regions import _BACKWARD
+def _is_backward(run: Run, block: Block) -> bool:
+    """Whether a block is backward code, and not a helper that it calls.
 
-    return _BACKWARD.fullmatch(block.function.rpartition(".")[2]) is not None
+    The traced function itself is, where it is called so and was given a gradient.
+    """
+    name = block.function.rpartition(".")[2]
+    if block.parent is None:
+        note = run.note(block)
+        return bool(BACKWARD_NAME.fullmatch(name) and note and (
+            incoming(run, note, None) or run.loss() is None))  # fmt: skip
+    if block.phase != BACKWARD or not block.handwritten:
+        return False
+    inside = run.trace.blocks[block.parent].phase == BACKWARD
+    return block.of is not None or not inside or BACKWARD_NAME.fullmatch(name) is not None
 
 
 def _case(run: Run, block: Block) -> Case:
@@ -117,8 +127,10 @@ def _case(run: Run, block: Block) -> Case:
     if note is None:
         return Case(block, forward, [], {}, [], own, "what it was given was not noted")
     given = incoming(run, note, forward)
-    if forward is None or not given:
+    if not given:
         return _from_loss(run, block, forward, own, note)
+    if forward is None:
+        return _without_forward(run, block, own, note, given)
     begin = seeds(run, given, outputs(run, forward))
     if not begin:
         why = f"cannot tell which result of {forward.function} each gradient it was given is of"
@@ -127,6 +139,22 @@ def _case(run: Run, block: Block) -> Case:
     claimed = targets(run, block, note, around)
     claimed += missing(run, claimed, around)
     return Case(block, forward, run.inside[forward.id], begin, claimed, own)
+
+
+def _without_forward(
+    run: Run, block: Block, own: list[int], note: Note, given: list[Named]
+) -> Case:
+    """A backward function whose forward did not run: on a cache that was made by hand."""
+    found = rebuilt(run, block, note)
+    if isinstance(found, str):
+        return Case(block, None, [], {}, [], own, found)
+    root = found.run.trace.blocks[0]
+    begin = seeds(run, given, outputs(found.run, root), found.run)
+    if not begin:
+        return Case(block, root, [], {}, [], own, f"cannot tell what {given[0].name} is of")
+    claimed = targets(run, block, note, found.inputs, found.run)
+    ops = found.run.inside[root.id]
+    return Case(block, root, ops, begin, claimed, own, home=found.run, given=found.given)
 
 
 # ---------------------------------------------------------------------- from the loss

@@ -47,8 +47,8 @@ def incoming(run: Run, note: Note, forward: Block | None) -> list[Named]:
             continue
         made = run.maker.get(x.id)
         late = made is not None and made.phase == BACKWARD and x.id not in known
-        first = not found and x.id not in run.touched
-        if GRADIENT.fullmatch(name) or late or first:
+        first = not found and (late or x.id not in run.touched)
+        if GRADIENT.fullmatch(name) or first:
             found.append(Named(name, x.id))
     return found
 
@@ -76,9 +76,14 @@ def _read_later(run: Run, forward: Block) -> list[int]:
     return list(dict.fromkeys(read))
 
 
-def seeds(run: Run, given: list[Named], results: list[Named]) -> dict[int, int | None]:
-    """For each result of a forward block the gradient of it that the backward block was given."""
-    pairs = matched(given, results, run.shape)
+def seeds(
+    run: Run, given: list[Named], results: list[Named], home: Run | None = None
+) -> dict[int, int | None]:
+    """For each result of a forward block the gradient of it that the backward block was given.
+
+    home: the run of the forward block, where that is another one.
+    """
+    pairs = matched(given, results, run.shape, (home or run).shape)
     found: dict[int, int | None] = {of.id: g.id for g, of in pairs if of is not None}
     if not found and len(given) == 1 and results:
         found[results[0].id] = given[0].id
@@ -104,24 +109,32 @@ def inputs(run: Run, forward: Block) -> list[Named]:
 # ---------------------------------------------------------------------- what it claims
 
 
-def targets(run: Run, block: Block, note: Note, given: list[Named]) -> list[Target]:
-    """The gradients that a backward function returned, and those that it left in its arguments."""
+def targets(
+    run: Run, block: Block, note: Note, given: list[Named], home: Run | None = None
+) -> list[Target]:
+    """The gradients that a backward function returned, and those that it left in its arguments.
+
+    given: what they may be the gradients of, in `home`, the run of the forward block.
+    """
+    home = home or run
     result = run.result(block)
     items = list(result) if isinstance(result, (tuple, list)) else [result]
     names = names_returned(note.code)
     names = names if len(names) == len(items) else [None] * len(items)
-    placed = _by_position(run, items, names, [x for x in given if x.top])
+    placed = _by_position(run, home, items, names, [x for x in given if x.top])
     if placed is not None:
-        found = [_placed(run, *one) for one in placed]
+        found = [_placed(run, home, *one) for one in placed]
     else:
         claimed = [x for k, item in enumerate(items)
                    for x in arrays(item, names[k] or _unnamed(k, items)) if run.floating(x.id)]  # fmt: skip
-        found = [target(run, g, of) for g, of in matched(claimed, given, run.shape)]
+        found = [
+            target(run, g, of, home) for g, of in matched(claimed, given, run.shape, home.shape)
+        ]
     have = {t.of for t in found}
     left = _left_behind(run, block, note, {t.got for t in found})
-    found += [target(run, g, of) for g, of in matched(left, [x for x in given if x.id not in have],
-                                                      run.shape)]  # fmt: skip
-    return [t for t in found if t.of is not None or GRADIENT.fullmatch(t.name)]
+    free = [x for x in given if x.id not in have]
+    found += [target(run, g, of, home) for g, of in matched(left, free, run.shape, home.shape)]
+    return [t for t in found if t.of is not None]
 
 
 def _unnamed(k: int, items: list[Any]) -> str:
@@ -129,7 +142,7 @@ def _unnamed(k: int, items: list[Any]) -> str:
 
 
 def _by_position(
-    run: Run, items: list[Any], names: list[str | None], arguments: list[Named]
+    run: Run, home: Run, items: list[Any], names: list[str | None], arguments: list[Named]
 ) -> list[tuple[str, Any, Named]] | None:
     """Each result with the argument in its place, where the names of most say that it is so."""
     arguments = list({x.id: x for x in arguments}.values())
@@ -142,10 +155,10 @@ def _by_position(
         disagree += of is not None and of is not x
     if agree < disagree or (len(items) == 1 and disagree):
         return None
-    shaped = [
-        run.shape(i.id) == run.shape(x.id) for i, x in zip(items, arguments) if isinstance(i, Ref)
+    alike = [
+        run.shape(i.id) == home.shape(x.id) for i, x in zip(items, arguments) if isinstance(i, Ref)
     ]
-    if agree == disagree and not all(shaped):
+    if agree == disagree and 2 * sum(alike) < len(alike):
         return None
     return [(n or _unnamed(k, items), item, x)
             for k, (n, item, x) in enumerate(zip(names, items, arguments))]  # fmt: skip
@@ -158,13 +171,13 @@ def _named(name: str | None, arguments: list[Named]) -> Named | None:
     return by_name(gradient, arguments) or by_likeness(gradient, arguments)
 
 
-def _placed(run: Run, name: str, item: Any, of: Named) -> Target:
+def _placed(run: Run, home: Run, name: str, item: Any, of: Named) -> Target:
     if isinstance(item, Ref):
-        return target(run, Named(name, item.id), of)
+        return target(run, Named(name, item.id), of, home)
     if item is UNKNOWN:
         why = "cannot tell from the source what was returned"
-        return Target(name, None, of.id, run.parameter(of.id), why, of.name)
-    return Target(name, None, of.id, run.parameter(of.id), "", of.name, item)
+        return Target(name, None, of.id, home.parameter(of.id), why, of.name)
+    return Target(name, None, of.id, home.parameter(of.id), "", of.name, item)
 
 
 def _left_behind(run: Run, block: Block, note: Note, have: set[int | None]) -> list[Named]:
@@ -179,14 +192,14 @@ def _left_behind(run: Run, block: Block, note: Note, have: set[int | None]) -> l
     return list(found.values())
 
 
-def target(run: Run, gradient: Named, of: Named | None) -> Target:
+def target(run: Run, gradient: Named, of: Named | None, home: Run | None = None) -> Target:
     """The claim that one value is the gradient of another."""
     if of is None:
         why = f"cannot tell what {gradient.name} is the gradient of"
         return Target(gradient.name, gradient.id, None, why=why)
     got = before_clipping(run, gradient.id)
     why = "before clipping" if got != gradient.id else ""
-    return Target(gradient.name, got, of.id, run.parameter(of.id), why, of.name)
+    return Target(gradient.name, got, of.id, (home or run).parameter(of.id), why, of.name)
 
 
 def before_clipping(run: Run, id: int) -> int:

@@ -68,7 +68,9 @@ def _alone(run: Run, case: Case) -> Judged:
     if case.why or not case.targets:
         why = case.why or "it returned nothing that is known to be a gradient"
         return Judged(case, [(t, Verdict(UNCHECKED, reason=why)) for t in case.targets], note=why)
-    excerpt = Excerpt(run.trace, case.ops)
+    home = case.home or run
+    excerpt = Excerpt(home.trace, case.ops)
+    excerpt.values = excerpt.rerun(case.given)
     try:
         reference = _reference(run, case, excerpt)
     except (TracenetError, ValueError, TypeError, IndexError, KeyError) as error:
@@ -87,22 +89,23 @@ def _reference(
     values: Mapping[int, Any] | None = None,
 ) -> dict[int, Any]:  # fmt: skip
     """What each forward value's gradient must be. own: values of the run that were put right."""
+    home = case.home or run
     seeds = {}
     for of, gradient in case.seeds.items():
         if gradient is None:
-            seeds[of] = np.ones(run.shape(of))
+            seeds[of] = np.ones(home.shape(of))
         else:
             seeds[of] = (own or {}).get(gradient, run.trace.data(gradient))
     for of, seed in seeds.items():
         if not np.all(np.isfinite(seed)):
             raise ValueError("the gradient it was given is not finite")
-        if np.shape(seed) != run.shape(of) and np.size(seed) != 1:
+        if np.shape(seed) != home.shape(of) and np.size(seed) != 1:
             raise ValueError(
                 f"the gradient it was given has shape {np.shape(seed)}, and what it is the "
-                f"gradient of has shape {run.shape(of)}"
+                f"gradient of has shape {home.shape(of)}"
             )
     wanted = [t.of for t in case.targets if t.of is not None]
-    wanted += [x for x in excerpt.inputs if run.floating(x)]
+    wanted += [x for x in excerpt.inputs if home.floating(x)]
     return excerpt.pull(seeds, wanted, values)
 
 
@@ -114,7 +117,7 @@ def _verdict(
         return Verdict(UNCHECKED, reason=target.why)
     expected = reference.get(target.of)
     if expected is None:
-        expected = np.zeros(run.shape(target.of))
+        expected = np.zeros((case.home or run).shape(target.of))
     if target.got is None:
         return _no_array(target, expected)
     coarse = 1e-4 if excerpt is not None and excerpt.numerical else 0.0
@@ -141,12 +144,13 @@ def _no_array(target: Target, expected: Any) -> Verdict:
 
 def _factors(run: Run, case: Case) -> dict[str, float]:
     """The factors that teaching code leaves out or puts elsewhere: m, the number of examples."""
-    shapes = [run.shape(of) for of, g in case.seeds.items() if g is not None]
+    home = case.home or run
+    shapes = [home.shape(of) for of, g in case.seeds.items() if g is not None]
     if case.whole:
         leaves = run.tape.leaves.values()
         shapes = [run.shape(x.id) for x in leaves if x.role == "input" and x.name]
     else:
-        shapes += [run.shape(t.of) for t in case.targets if t.of is not None and not t.parameter]
+        shapes += [home.shape(t.of) for t in case.targets if t.of is not None and not t.parameter]
     shapes = [s for s in shapes if s]
     common = set(shapes[0]).intersection(*shapes[1:]) if shapes else set()
     if not common and case.whole:

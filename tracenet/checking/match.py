@@ -66,16 +66,23 @@ def arrays(tree: Any, name: str, top: bool = True, group: str = "") -> Iterator[
 
 
 def matched(
-    gradients: Iterable[Named], inputs: list[Named], shape: Callable[[int], tuple[int, ...]]
+    gradients: Iterable[Named],
+    inputs: list[Named],
+    shape: Callable[[int], tuple[int, ...]],
+    shape_of: Callable[[int], tuple[int, ...]] | None = None,
 ) -> list[tuple[Named, Named | None]]:
-    """Each gradient with the input that it is the gradient of, where that can be said."""
+    """Each gradient with the input that it is the gradient of, where that can be said.
+
+    shape, shape_of: the shape of a gradient, and of an input, by their numbers.
+    """
+    of_shape = shape_of or shape
     gradients = list(gradients)
     found: dict[int, Named] = {}
     free = list(inputs)
     for how in (by_name, by_key, by_likeness):
         for k, gradient in enumerate(gradients):
             if k not in found:
-                alike = [x for x in free if shape(x.id) == shape(gradient.id)]
+                alike = [x for x in free if of_shape(x.id) == shape(gradient.id)]
                 of = how(gradient, alike if how is by_likeness else free)
                 if of is not None:
                     found[k] = of
@@ -83,8 +90,8 @@ def matched(
     for k, gradient in enumerate(gradients):
         if k in found or (not gradient.top and "[" not in gradient.name):
             continue  # a key that names nothing is no evidence
-        same = [x for x in free if shape(x.id) == shape(gradient.id) and x.top == gradient.top]
-        same = same or [x for x in free if shape(x.id) == shape(gradient.id)]
+        same = [x for x in free if of_shape(x.id) == shape(gradient.id) and x.top == gradient.top]
+        same = same or [x for x in free if of_shape(x.id) == shape(gradient.id)]
         if same:
             found[k] = same[0]
             free = [x for x in free if x.id != same[0].id]

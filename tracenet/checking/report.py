@@ -120,12 +120,11 @@ def _look(block: Checked, count: int) -> str:
     assert fault is not None
     wrong = [o for o in block.outputs if o.verdict.bad]
     names = ", ".join(o.name for o in wrong)
-    verb = "is" if len(wrong) == 1 else "are"
-    what = f"{names} {verb} {said(wrong[0].verdict)}" if wrong else "it changes what others use"
+    what = f"{names}: {said(wrong[0].verdict)}" if wrong else "what it hands on is wrong"
     where = f"{short(fault.file)}, line {fault.line}"
     line = f": {fault.statement}" if fault.statement else ""
     more = f" ({count - 1} more below.)" if count > 1 else ""
-    return f"Look at {fault.function} ({where}){line}  - {what}.{more}"
+    return f"Look at {fault.function}, {where}{line}\n{what}.{more}"
 
 
 def _conventions(block: Checked) -> Iterator[str]:

@@ -169,14 +169,15 @@ def _known(run: Run, case: Case, made: Mapping[int, _Made], facts: Known) -> dic
     for id, gradient in reference.items():
         if id not in case.seeds:  # that a value is what was given says nothing of it
             shaped.setdefault(np.shape(gradient), []).append(gradient)
+    home = case.home or run
     for k in case.ops:
-        id = run.tape.ops[k][1]
-        if run.floating(id):
-            shaped.setdefault(run.shape(id), []).append(run.trace.data(id))
+        id = home.tape.ops[k][1]
+        if home.floating(id):
+            shaped.setdefault(home.shape(id), []).append(case.given.get(id, home.trace.data(id)))
     names: dict[str, list[Any]] = {}
     for id, gradient in reference.items():
-        if id in run.trace.values:
-            names.setdefault(run.trace.values[id].name, []).append(gradient)
+        if id in home.trace.values:
+            names.setdefault(home.trace.values[id].name, []).append(gradient)
     known: dict[int, bool] = {}
     for id, step in made.items():
         if step.op is not None and run.floating(id):
@@ -215,7 +216,7 @@ def _equal(data: Any, gradient: Any) -> bool:
 def misfit(run: Run, case: Case) -> Fault | None:
     """The call that handed a backward block another cache than its forward block returned."""
     note = run.note(case.backward)
-    if note is None or case.forward is None or case.whole:
+    if note is None or case.forward is None or case.whole or case.home is not None:
         return None
     result = run.result(case.forward)
     kept = set(refs(result)) - set(case.seeds) if isinstance(result, (tuple, dict)) else set()

@@ -34,10 +34,10 @@ def _rows(report: Report) -> list[tuple[str, ...]]:
             mark = "passed on"
         first = (mark, name, f"{short(block.file)}:{block.line}" if block.file else "")
         rows.append((*first, _summary(block)))
-        if block.bad:
+        if block.bad and not block.passed_on:
             rows += [("", f"  {o.name}", "", said(o.verdict)) for o in block.outputs]
-            if block.fault is not None and block.fault.statement:
-                rows.append(("", f"  line {block.fault.line}", "", block.fault.statement))
+        if block.fault is not None and block.fault.statement:
+            rows.append(("", f"  line {block.fault.line}", "", block.fault.statement))
         rows += [("", "", "", remark) for remark in _remarks(block)]
     return rows
 
@@ -52,7 +52,8 @@ def _grouped(report: Report) -> list[tuple[Checked, int]]:
     for block in report.blocks:
         key: object = (block.backward, _summary(block), block.unchecked, tuple(_remarks(block)))
         if block.bad:
-            key = (block.backward, tuple(said(o.verdict) for o in block.outputs), block.fault)
+            kinds = tuple((o.name, o.verdict.kind) for o in block.outputs)
+            key = (block.backward, block.fault, block.passed_on or kinds)
         first, count = found.get(key, (block, 0))
         found[key] = (first, count + 1)
     return list(found.values())
@@ -63,7 +64,8 @@ def _summary(block: Checked) -> str:
         return f"unchecked: {block.note}" if block.note else "unchecked"
     against = f"against {block.forward}" if block.forward else "against the loss"
     if block.passed_on:
-        return f"{against}; what is wrong comes from the blocks inside it"
+        wrong = _list([o.name for o in block.outputs if o.verdict.bad])
+        return f"{against}: {wrong} wrong, {block.note or 'by what the blocks inside it returned'}"
     if block.bad:
         return against
     exact = [o.name for o in block.outputs if o.verdict.kind == EXACT]
@@ -95,7 +97,7 @@ def _remarks(block: Checked) -> list[str]:
     unknown = [o for o in block.outputs if o.verdict.kind == UNCHECKED]
     if unknown and not block.unchecked:
         found += [f"{o.name} unchecked: {o.verdict.reason}" for o in unknown[:3]]
-    if block.note and not block.unchecked:
+    if block.note and not block.unchecked and not block.passed_on:
         found.append(block.note)
     return found
 

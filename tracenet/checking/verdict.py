@@ -95,7 +95,7 @@ def _array(x: Any) -> np.ndarray:
 
 
 def _other_shape(given: np.ndarray, reference: np.ndarray) -> Verdict:
-    reason = f"shape {given.shape}, must be {reference.shape}"
+    reason = f"{given.shape}, must be {reference.shape}"
     if given.dtype.kind not in "fiub":
         return Verdict(UNCHECKED, reason=f"it holds {given.dtype}, not numbers")
     if given.ndim == 2 and given.shape == reference.shape[::-1]:

@@ -18,7 +18,7 @@ from . import source
 from .tape import Tape, foreign
 
 _TRANSPARENT = ("<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>", "<lambda>", "<module>")
-_BACKWARD = re.compile(r"(.*_)?(backward|backprop|back_prop|bprop|backpropagation)(_.*)?")
+BACKWARD_NAME = re.compile(r"(.*_)?(backward|backprop|back_prop|bprop|backpropagation)(_.*)?")
 _UPDATE = re.compile(
     r"update(_.*)?|(.*_)?update(_.*)?|gradient_descent.*|sgd.*|adam.*|optimi[sz]e.*"
 )
@@ -83,7 +83,7 @@ def _block(tape: Tape, call: Any, id: int, parent: int, blocks: list[Block]) -> 
 def _phase(function: str, around: str) -> str:
     if around != FORWARD:
         return around
-    if _BACKWARD.fullmatch(function):
+    if BACKWARD_NAME.fullmatch(function):
         return BACKWARD
     return UPDATE if _UPDATE.fullmatch(function) else FORWARD
 
@@ -196,12 +196,12 @@ def _best(
     objects: dict[int, int],
 ) -> int | None:
     own = objects.get(block.id)
-    stem = _stem(block.function)
+    ours = stem(block.function)
     scores = []
     for other in blocks:
         if other.phase != FORWARD:
             continue
-        same = _stem(other.function) == stem
+        same = stem(other.function) == ours
         common = len(touched[block.id] & touched[other.id])
         if own is not None and own == objects.get(other.id) and same:
             common += 1_000_000
@@ -213,6 +213,6 @@ def _best(
     return max(scores)[-1] if scores else None
 
 
-def _stem(function: str) -> str:
+def stem(function: str) -> str:
     """What the names of a pair have in common: `linear` of `linear_backward`."""
     return re.sub(r"_?(forward|backward|backprop|bprop|__call__)_?", "", function)
