@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from . import numpy as numpy
     from . import tracer as tracer
+    from .checking import assert_gradients as assert_gradients
+    from .checking import check as check
     from .recording.load import load as load
     from .trace import Trace as Trace
 
 from .version import VERSION as __version__
 
-__all__ = ["Trace", "__version__", "load", "numpy", "tracer"]
+__all__ = ["Trace", "__version__", "assert_gradients", "check", "load", "numpy", "tracer"]
 
 
 def __getattr__(name: str) -> object:
@@ -28,6 +30,8 @@ def __getattr__(name: str) -> object:
 
     if name in ("numpy", "tracer"):
         return import_module(f".{name}", __name__)
+    if name in ("check", "assert_gradients"):
+        return getattr(import_module(".checking", __name__), name)
     if name == "load":
         return import_module(".recording.load", __name__).load
     if name == "Trace":

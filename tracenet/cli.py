@@ -16,6 +16,7 @@ from . import __version__
 from .errors import TracenetError, UsageError, unknown
 
 if TYPE_CHECKING:
+    from .checking import Report
     from .trace import Trace
 
 FORMATS = ("svg", "png", "pdf", "dot", "json")
@@ -175,7 +176,7 @@ def _span(lines: str) -> tuple[int, int]:
 
 
 def _traces(
-    target: str, call: str | None, cells: str | None = None
+    target: str, call: str | None, cells: str | None = None, arguments_too: bool = False
 ) -> tuple[list[Trace], Exception | None]:
     """Runs the target; the traces that it made, and what the user's code raised, if it did."""
     from . import tracer
@@ -185,7 +186,8 @@ def _traces(
         module = _loaded(file, cells)
         if isinstance(module, Exception):
             return [], module
-        return _called(module, call if call is not None else f"{function}()", function)
+        what = call if call is not None else f"{function}()"
+        return _called(module, what, function, arguments_too)
     traces: list[Trace] = []
     listeners = tracer.LISTENERS
     listeners.append(traces.append)
@@ -222,7 +224,7 @@ def _loaded(file: str, cells: str | None = None) -> Any:
 
 
 def _called(
-    module: Any, expression: str, function: str | None
+    module: Any, expression: str, function: str | None, arguments_too: bool = False
 ) -> tuple[list[Trace], Exception | None]:
     from . import tracer
 
@@ -231,7 +233,7 @@ def _called(
         raise UsageError(f"there is no function {function!r} in the file; there are {have}")
     try:
         with _said_to_stderr():
-            return [tracer.trace_call(module, expression)], None
+            return [tracer.trace_call(module, expression, arguments_too)], None
     except TracenetError:
         raise
     except Exception as error:
@@ -349,6 +351,66 @@ def _progress(after: float = 2.0) -> Iterator[Any]:
         yield say
     finally:
         over.set()
+
+
+@main.command()
+@click.argument("target")
+@click.option("--call", metavar="EXPR", help="Evaluate EXPR in TARGET with everything traced.")
+@click.option(
+    "--iteration", type=int, metavar="N", help="Check turn N of a script's training loop."
+)
+@click.option("--lines", metavar="A:B", help="Check only these lines of a script.")
+@click.option("--cells", metavar="1-4,7", help="Run only these code cells of a notebook.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def check(
+    target: str, call: str | None, iteration: int | None, lines: str | None, cells: str | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Say which hand-written backward block of TARGET is wrong.
+
+    TARGET is what it is for render. EXPR runs forward and backward, or a backward function alone,
+    on a cache made by hand. Each backward block is held against its forward block, and the whole
+    against the loss.
+
+    \b
+    tracenet check net.py --call 'train_step(X, Y, parameters)'
+    tracenet check net.py --call 'linear_backward(dZ, cache)'
+
+    The exit code is 0 when all is right, or scaled by convention; 1 when something is wrong; 2 when
+    nothing could be checked.
+    """
+    from .checking import report, run_backward
+
+    with _progress() as say:
+        say("running " + target)
+        if iteration is not None or lines is not None:
+            traces, error = _part(target, call, iteration, lines, cells)
+        else:
+            traces, error = _traces(target, call, cells, arguments_too=True)
+        if error is not None:
+            _print_error(error)
+            raise SystemExit(1)
+        say("checking " + target)
+        reports = []
+        for trace in traces:
+            run_backward(trace)
+            reports.append(report(trace))
+    _print_reports(reports, as_json)
+    if any(block.bad for found in reports for block in found.blocks):
+        raise SystemExit(1)
+    if not any(found.checked for found in reports):
+        raise SystemExit(2)
+
+
+def _print_reports(reports: list[Report], as_json: bool) -> None:
+    if as_json:
+        import json
+
+        found = [one.to_json() for one in reports]
+        click.echo(json.dumps(found[0] if len(found) == 1 else found, indent=1))
+        return
+    for number, one in enumerate(reports):
+        click.echo(("\n" if number else "") + str(one))
 
 
 @main.command()

@@ -168,6 +168,8 @@ class Trace:
         """Takes an earlier backward pass, and the update after it, off the tape."""
         tape, (values, ops, calls) = self._tape, self._sizes
         del tape.values[values:], tape.ops[ops:], tape.calls[calls:]
+        if tape.notes is not None:
+            tape.notes.forget_after(calls)
         self._replays, self._updates = [], []
 
     def _seeds(self, gradients: Mapping[str, Any] | None, loss: str | None) -> dict[int, Any]:

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import FunctionType, MethodType, ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import RecordError, UsageError
 from .recording import operators as _operators  # noqa: F401  puts the operators on Array
@@ -29,7 +29,21 @@ from .recording.script import as_main, part_of
 from .recording.tape import Tape, active, foreign
 from .trace import Trace
 
-__all__ = ["block", "constant", "input", "load", "parameter", "trace", "trace_call", "trace_script"]
+__all__ = [
+    "assert_gradients",
+    "block",
+    "check",
+    "constant",
+    "input",
+    "load",
+    "parameter",
+    "trace",
+    "trace_call",
+    "trace_script",
+]
+
+if TYPE_CHECKING:
+    from .checking import Report
 
 LISTENERS: list[Callable[[Trace], None]] = []
 """Called with every finished trace; the command line collects the traces of a script with it."""
@@ -48,12 +62,18 @@ def trace(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Trace:
     return _run(function, args, kwargs, [])
 
 
+def noted(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Trace:
+    """Like `trace`, with what every call was given and returned: what a check needs."""
+    return _run(function, args, kwargs, [], noting=True)
+
+
 def _run(
     function: Any,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     names: list[str | None],
     namespace: dict[str, Any] | None = None,
+    noting: bool = False,
 ) -> Trace:
     if not callable(function):
         raise UsageError(
@@ -61,6 +81,8 @@ def _run(
             "write tracer.trace(f, x), not tracer.trace(f(x))"
         )
     tape = Tape()
+    if noting:
+        tape.notes = Notes()
     entrance = Entrance(tape)
     if active() is not None:
         raise RecordError("a trace is being recorded already: end it before you start another")
@@ -80,7 +102,7 @@ def _run(
 def _recorded(tape: Tape, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
     modules = program(function, *args, *kwargs.values())
     done = swap(modules)
-    if has_backward(modules):
+    if tape.notes is None and has_backward(modules):
         tape.notes = Notes()
     try:
         tape.begin(sys._getframe())
@@ -146,11 +168,12 @@ def _line_of(error: Exception) -> tuple[str, int] | None:
     return found
 
 
-def trace_call(module: ModuleType, expression: str) -> Trace:
+def trace_call(module: ModuleType, expression: str, arguments_too: bool = False) -> Trace:
     """Evaluates an expression in a loaded module, with everything in it traced.
 
     When the expression is one call of a function of the module, its arguments are made first, by
     code that is not traced, and named after the variables or parameters that they are.
+    arguments_too: whether calls among the arguments are traced as well, as a check does.
     """
     namespace = vars(module)
     try:
@@ -159,12 +182,13 @@ def trace_call(module: ModuleType, expression: str) -> Trace:
         raise UsageError(f"cannot parse the expression {expression!r}: {error.msg}") from None
     call = tree.body
     function = _called(call, namespace)
-    if isinstance(call, ast.Call) and function is not None:
+    nested = arguments_too and isinstance(call, ast.Call) and _has_calls(call)
+    if isinstance(call, ast.Call) and function is not None and not nested:
         args, kwargs, names = _arguments(call, namespace)
-        return _run(function, args, kwargs, names, namespace)
+        return _run(function, args, kwargs, names, namespace, arguments_too)
     code = compile(tree, "<expression>", "eval")
     whole = FunctionType(code, namespace, expression)
-    return _run(whole, (), {}, [], namespace)
+    return _run(whole, (), {}, [], namespace, arguments_too)
 
 
 def trace_script(
@@ -189,6 +213,28 @@ def trace_script(
     recorder.check()
     what = recorder.tape, recorder.entrance, recorder.function, recorder.result
     return _finished(*what, recorder.outputs())
+
+
+def check(what: Any, *args: Any, **kwargs: Any) -> Report:
+    """Checks hand-written backward blocks: `check(trace)`, or `check(forward, backward, *args)`.
+
+    Returns the report: print it, or ask `report.ok`, `report.faults`, `report.blocks`. See
+    `tracenet.checking.check`.
+    """
+    from .checking import check
+
+    return check(what, *args, **kwargs)
+
+
+def assert_gradients(what: Any, *args: Any, **kwargs: Any) -> None:
+    """Raises AssertionError, with the whole report, where a hand-written gradient is wrong.
+
+    Takes what `check` takes.
+    """
+    __tracebackhide__ = True
+    from .checking import assert_gradients
+
+    assert_gradients(what, *args, **kwargs)
 
 
 def _called(call: ast.expr, namespace: dict[str, Any]) -> Any:
@@ -221,6 +267,11 @@ def _arguments(
         value = _evaluate(keyword.value, namespace)
         kwargs.update(value if keyword.arg is None else {keyword.arg: value})
     return tuple(args), kwargs, names
+
+
+def _has_calls(call: ast.Call) -> bool:
+    parts = [*call.args, *(keyword.value for keyword in call.keywords)]
+    return any(isinstance(node, ast.Call) for part in parts for node in ast.walk(part))
 
 
 def _evaluate(node: ast.expr, namespace: dict[str, Any]) -> Any:

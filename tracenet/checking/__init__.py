@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..errors import GradientError, UsageError
+from ..recording.blocks import Block
+from ..recording.handwritten import outputs
+from ..records import BACKWARD
 from ..trace import Trace
+from ..tracer import noted
 from .audit import audit
 from .cases import cases
 from .judge import judge
@@ -10,17 +20,66 @@ from .report import Checked, Report, checked
 from .run import Run
 
 
-def check(trace: Trace) -> Report:
-    """Checks every hand-written backward block that ran in a trace.
+def check(what: Trace | Callable[..., Any], *args: Any, **kwargs: Any) -> Report:
+    """Checks hand-written backward blocks: those that ran in a trace, or one pair of functions.
 
-    Each block is judged alone, at the gradients it was given and the values its forward block had,
-    and the whole against the loss, where there is one. Nothing of the user's is called again.
+    check(trace): every backward block that ran is judged alone, at the gradients it was given and
+    the values that its forward block had, and the whole against the loss, where there is one.
+
+    check(forward, backward, *args): runs `forward(*args)` and then `backward`, with gradients drawn
+    at random for what it returns, and with what else it returns (its cache).
+
+    Nothing of the user's is called again, and nothing of theirs is changed.
     """
+    if isinstance(what, Trace):
+        return report(what)
+    if not callable(what) or not args or not callable(args[0]):
+        raise UsageError(
+            "check takes a trace, or a forward function, its backward function and the forward "
+            f"function's arguments, got {type(what).__name__}: write check(forward, backward, x)"
+        )
+    pair = Block(what)
+    pair.backward(args[0])
+    made = noted(pair, *args[1:], **kwargs)
+    run_backward(made)
+    return report(made)
+
+
+def assert_gradients(what: Trace | Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+    """Like `check`, for a test: raises AssertionError with the report where a gradient is wrong."""
+    __tracebackhide__ = True
+    found = check(what, *args, **kwargs)
+    if not found.ok:
+        raise AssertionError(f"{found}")
+
+
+def report(trace: Trace) -> Report:
+    """The report on all backward code that ran in a trace."""
     run = Run(trace)
     judged = judge(run, cases(run))
     rows = [checked(trace, one, audit(run, one.case)) for one in judged]
     why = "" if rows else "No hand-written backward code ran in this trace."
     return Report(tuple(sorted(rows, key=_worst_first)), why)
+
+
+def run_backward(trace: Trace) -> None:
+    """Runs the hand-written backward of blocks that have one, where the run itself did not.
+
+    It begins at the loss; where there is none, with gradients drawn at random (and always the
+    same), since each block is judged at whatever it is given.
+    """
+    if any(block.phase == BACKWARD for block in trace.blocks) or not trace._tape.visits:
+        return
+    try:
+        trace.backward()
+    except GradientError:
+        trace.backward(_random(trace))
+
+
+def _random(trace: Trace) -> dict[str, Any]:
+    wanted = {array.id for array in outputs(trace._tape.visits[-1])}
+    draw = np.random.RandomState(0).standard_normal
+    return {path: draw(np.shape(trace.data(id))) for path, id in trace._outputs if id in wanted}
 
 
 def _worst_first(row: Checked) -> tuple[int, float]:
@@ -29,4 +88,4 @@ def _worst_first(row: Checked) -> tuple[int, float]:
     return (1 if row.bad else 3 if row.unchecked else 2), -row.worst
 
 
-__all__ = ["Checked", "Report", "check"]
+__all__ = ["Checked", "Report", "assert_gradients", "check", "report", "run_backward"]

@@ -19,7 +19,7 @@ from ..errors import TracenetError
 from ..recording.notes import UNKNOWN, Held, Note, Ref
 from ..recording.regions import stem
 from ..records import Block
-from ..tracer import trace
+from ..tracer import noted
 from .match import GRADIENT, Named, arrays
 from .run import Run
 
@@ -43,7 +43,7 @@ def rebuilt(run: Run, block: Block, note: Note) -> Rebuilt | str:
     if isinstance(arguments, str):
         return f"{function.__name__} did not run, and {arguments}"
     try:
-        made = trace(function, **arguments)
+        made = noted(function, **arguments)
     except (TracenetError, Exception) as error:
         return f"{function.__name__} did not run, and cannot be run on this cache: {error}"
     again = Run(made)

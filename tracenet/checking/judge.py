@@ -211,17 +211,24 @@ def _unlike(target: Target, verdict: Verdict, one: Judged, odd: dict[int, float]
         fine = len(most) > 1 and most[0][1] > most[1][1] and abs(verdict.factor - most[0][0]) < 1e-9  # type: ignore[operator]
     if fine and (verdict.kind == EXACT or verdict.reason.lstrip("1/").startswith("m")):
         return replace(verdict, convention=True)
-    others = ", ".join(
-        f"{t.name} ×{_number(v)}" for t, v in one.outputs if t.parameter and t is not target
-    )
-    return replace(
-        verdict, kind=SCALED, convention=False,
-        reason=f"{verdict.reason or _number(verdict)}, unlike {others}",
-    )  # fmt: skip
+    other = [
+        (t.name, _scaled(v))
+        for t, v in one.outputs
+        if t.parameter and v.factor is not None and not _near(v.factor, verdict.factor)
+    ]
+    names = ", ".join(dict.fromkeys(name for name, _ in other))
+    how = other[0][1] if other else ""
+    reason = f"{_scaled(verdict)}, while {names} {'is' if len(other) == 1 else 'are'} {how}"
+    return replace(verdict, kind=SCALED, convention=False, reason=reason)
 
 
-def _number(verdict: Verdict) -> str:
-    return "?" if verdict.factor is None else f"{verdict.factor:.4g}"
+def _scaled(verdict: Verdict) -> str:
+    """How a gradient is scaled, in words."""
+    if verdict.factor is None:
+        return "wrong"
+    if abs(verdict.factor - 1) < 1e-9:
+        return "not scaled"
+    return f"×{verdict.reason or format(verdict.factor, '.4g')}"
 
 
 # ---------------------------------------------------------------------- whose fault

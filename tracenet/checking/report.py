@@ -142,6 +142,8 @@ def said(verdict: Verdict) -> str:
         known = verdict.reason
         if verdict.convention:
             return f"×{known} by convention"
+        if "while" in known:
+            return known
         return f"{factor} ({known})" if known and known != factor[1:] else factor
     if verdict.kind == "wrong":
         off = "" if math.isinf(verdict.deviation) else f" by {verdict.deviation:.2g}"

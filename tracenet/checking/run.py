@@ -8,6 +8,7 @@ import numpy as np
 
 from ..notation import LOSS
 from ..recording.notes import UNKNOWN, Note, Ref, returned
+from ..recording.regions import BACKWARD_NAME
 from ..records import FORWARD, Block
 from ..trace import Trace
 
@@ -74,7 +75,7 @@ class Run:
 
     def loss(self) -> int | None:
         """The value of the loss: the scalar that was returned, or the last one that is named so."""
-        scalars = [v.id for v in self.trace.outputs if self.scalar(v.id)]
+        scalars = [v.id for v in self.trace.outputs if self.scalar(v.id) and self._forward(v.id)]
         named = [
             out
             for op in self.forward_ops
@@ -83,6 +84,13 @@ class Run:
         ]
         both = [id for id in scalars if id in named]
         return next(iter([*both, *reversed(named), *scalars]), None)
+
+    def _forward(self, id: int) -> bool:
+        """Whether the forward pass made a value, in a function that is no backward function."""
+        op = self.maker.get(id)
+        if op is None or op.phase != FORWARD:
+            return False
+        return not BACKWARD_NAME.fullmatch(self.trace.blocks[op.block].function.rpartition(".")[2])
 
     def _loss_name(self, id: int, block: int) -> bool:
         value, home = self.trace.values[id], self.trace.blocks[block]

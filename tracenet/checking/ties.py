@@ -80,7 +80,7 @@ def _tied(excerpt: Excerpt) -> list[int]:
 
 
 def _tie(excerpt: Excerpt, op: Any) -> bool:
-    rule, out, ins, settings, *_ = op
+    rule, _, ins, settings, *_ = op
     x = np.asarray(excerpt.values[ins[0]])
     if rule.name in ("max", "min"):
         axis = settings.get("axis")

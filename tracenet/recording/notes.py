@@ -16,6 +16,7 @@ from typing import Any
 from . import memory, source
 from .array import Array
 from .entrance import attributes, is_plain
+from .tape import foreign
 
 LARGE = 10_000
 """Containers with more items are not looked into."""
@@ -91,6 +92,11 @@ class Notes:
             return Held(number, inner)
         return x
 
+    def forget_after(self, calls: int) -> None:
+        """Forgets the calls from this number on: they were taken off the tape."""
+        for call in [call for call in self.of if call >= calls]:
+            del self.of[call]
+
     def forget_objects(self) -> None:
         """Lets go of the user's objects once the run is over."""
         self._objects.clear()
@@ -162,6 +168,6 @@ def _made(tape: Any, call: int, code: CodeType, at: source.Span) -> Any:
     for number in range(len(tape.calls) - 1, call, -1):
         inner = tape.calls[number]
         if inner.parent == call and inner.lasti >= 0 and source.span_at(code, inner.lasti) == at:
-            if inner.code is not None and not source.foreign(inner.code.co_filename):
+            if inner.code is not None and not foreign(inner.code.co_filename):
                 return returned(tape, number)
     return UNKNOWN

@@ -60,8 +60,10 @@ def _see_through(code: Any) -> bool:
 
 
 def _complete(blocks: list[Block], id: int, call: Any) -> None:
-    block = blocks[id]
-    blocks[id] = replace(block, file=call.code.co_filename, line=call.code.co_firstlineno)
+    block, code = blocks[id], call.code
+    blocks[id] = replace(
+        block, file=code.co_filename, line=code.co_firstlineno, function=code.co_name
+    )
 
 
 def _block(tape: Tape, call: Any, id: int, parent: int, blocks: list[Block]) -> Block:
