@@ -12,14 +12,17 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from itertools import groupby
 
-from ..diagram import Edge, Node, Run, Shown, Text, plain
+from ..diagram import PARAMETER_LANE, Edge, Node, Run, Shown, Text, plain
 from ..figures import dimensions
 from . import palette
 from .palette import Ink
+from .placement import Shape
 
 TEXT_SIZE = 12
 NUMBER_SIZE = 10
 SMALL_SIZE = 9
+SMALLER = 5 / 6
+"""How much smaller raised and lowered text is than its size says, in Graphviz as well."""
 LONGEST = 60
 """Letters of the longest name that is drawn whole."""
 ACROSS = 4
@@ -105,7 +108,7 @@ def arrays(shown: Sequence[Shown], ink: Ink) -> list[str]:
     """Rows of a table: arrays side by side, each name above its numbers; numbers in a column."""
     blocks: list[str] = []
     named = any(item.name for item in shown)
-    for numbers, group in groupby(shown, key=_is_number):
+    for numbers, group in groupby(shown, key=is_number):
         items = list(group)
         if numbers and len(items) > 1:
             height = -(-len(items) // -(-len(items) // ACROSS))  # blocks as equal as can be
@@ -130,7 +133,8 @@ def _unstretched(inside: str) -> str:
     return table([f"{SLACK}<TD>{inside}</TD>{SLACK}"])
 
 
-def _is_number(shown: Shown) -> bool:
+def is_number(shown: Shown) -> bool:
+    """Whether an array is one number, written in full."""
     return shown.shape == () and bool(shown.grid)
 
 
@@ -151,7 +155,7 @@ def _array(shown: Shown, ink: Ink, named: bool) -> str:
     name = rich(shown.name, struck)
     if struck:
         name = font(name, TEXT_SIZE, palette.STRUCK) if name else ""
-    if _is_number(shown):
+    if is_number(shown):
         left = f"<TD>{name} = </TD>" if name else ""
         return table([left + _cell(shown.grid[0][0], ink)])
     name = name or (POINT_SPACE if named else "")
@@ -283,3 +287,38 @@ def described(name: str, shown: Iterable[Shown]) -> str:
         parts.append(" ".join(word for word in words if word))
     listed = ", ".join(part for part in parts if part)
     return shortened(clean(f"{name}: {listed}" if listed else name), 300)
+
+
+def edge_title(edge: Edge, nodes: dict[str, Node]) -> str:
+    """An arrow in words: `layer 1 → layer 2: a[1] 2 × 1 float64`."""
+    ends = f"{nodes[edge.tail].name} → {nodes[edge.head].name}"
+    return described(ends, edge.shown)
+
+
+def edge_colour(edge: Edge, nodes: dict[str, Node]) -> str:
+    """The colour of an arrow: pale where it leads to something that was not computed."""
+    tail, head = nodes[edge.tail], nodes[edge.head]
+    if is_struck(head) or is_struck(tail):
+        return palette.STRUCK_ARROW
+    if tail.lane == PARAMETER_LANE and edge.kind == "data":
+        return palette.GREY
+    return palette.EDGES[edge.kind].border
+
+
+def is_dashed(edge: Edge, nodes: dict[str, Node]) -> bool:
+    """Whether an arrow is dashed: what was kept is read there."""
+    return edge.kind == "cache" and nodes[edge.head].kind != "cache"
+
+
+# ---------------------------------------------------------------------- raised and struck text
+
+
+def shifted(y: float, size: float, raised: bool) -> tuple[float, float]:
+    """Baseline and size of raised or lowered text, from those of the text around it."""
+    return y + (-0.42 if raised else 0.22) * size, size * SMALLER
+
+
+def strike(x: float, y: float, width: float, colour: str) -> Shape:
+    """A line at one height through all of a name on a baseline, raised letters included."""
+    height = y - 0.28 * TEXT_SIZE
+    return Shape("MH", ((x, height), (x + width, height)), colour, width=0.9)

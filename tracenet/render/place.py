@@ -1,0 +1,153 @@
+"""tracenet's own placement of the two-row picture, in a time that grows as the picture does.
+
+Boxes stand in cells (`grid`), columns as near to each other as boxes and written arrays allow
+(`spacing`), lanes as well (`levels`). Arrows between neighbours are straight; others run along
+tracks of their own, above or below their row (`tracks`).
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+
+from ..diagram import Diagram
+from . import label, tracks
+from .arrows import arrow, bent
+from .grid import Grid, Spot, Way, arranged
+from .levels import CLEARANCE, Levels
+from .placement import Area, Mark, Placement, Point
+from .spacing import Spacing
+from .tracks import UNDER, Track
+
+
+def placed(diagram: Diagram) -> Placement:
+    """Where everything of a diagram lies."""
+    return _Router(diagram, arranged(diagram)).done()
+
+
+class _Router:
+    """A grid whose boxes are placed, while its arrows are drawn."""
+
+    def __init__(self, diagram: Diagram, grid: Grid) -> None:
+        self.diagram = diagram
+        self.nodes = {node.id: node for node in diagram.nodes}
+        self.grid = grid
+        self.tracks = tracks.found(grid)
+        self.spacing = Spacing(grid, self.tracks)
+        for way in grid.across:
+            track = next(t for t in self.tracks if way in t.ways)
+            track.ports[way.tail.node.id] = self.spacing.passages[way.edge.id]
+        self.levels = Levels(grid, self.tracks)
+        tracks.set_ports(self.tracks)
+        self.marks: dict[str, list[Mark]] = {}
+        self.area = Area(0, 0, 0, 0)
+
+    def done(self) -> Placement:
+        places = {id: spot.area for id, spot in self.grid.spots.items()}
+        if places:
+            self.area = reduce(Area.around, places.values())
+        for way in self.grid.straight:
+            self._straight(way)
+        for way in self.grid.upright:
+            self._upright(way)
+        for track in self.tracks:
+            self._along(track)
+        for id, spot in self.grid.spots.items():
+            self.marks[id] = spot.block.drawn(places[id].left, places[id].top, [])
+        return Placement(self.area, self.marks, places)
+
+    def _style(self, way: Way) -> tuple[str, str]:
+        dash = "5 3" if label.is_dashed(way.edge, self.nodes) else ""
+        return label.edge_colour(way.edge, self.nodes), dash
+
+    def _straight(self, way: Way) -> None:
+        """An arrow to a neighbour in the lane, with what flows written above it."""
+        y = self._meeting(way.tail, way.head)
+        side = 1 if way.head.rank > way.tail.rank else -1
+        points = [(way.tail.x + side * way.tail.half, y), (way.head.x - side * way.head.half, y)]
+        self.marks[way.edge.id] = arrow(points, *self._style(way))
+        self._write(way, way.tail.node.lane, way.ends[0].rank, y)
+
+    def _meeting(self, one: Spot, two: Spot) -> float:
+        """A height that both boxes have."""
+        a, b = one.area, two.area
+        return (max(a.top, b.top) + min(a.bottom, b.bottom)) / 2
+
+    def _write(self, way: Way, lane: int, rank: int, y: float) -> None:
+        """Writes what flows along an arrow on a line, in the middle of the gap right of a box."""
+        if way.label is None:
+            return
+        left, right = self.spacing.gaps[lane, rank]
+        x, top = (left + right - way.label.width) / 2, y - UNDER - way.label.height
+        self._draw(way, x, top)
+
+    def _draw(self, way: Way, x: float, top: float) -> None:
+        if way.label is not None:
+            way.label.drawn(x, top, self.marks[way.edge.id])
+            area = Area(x, top, x + way.label.width, top + way.label.height)
+            self.area = self.area.around(area)
+
+    # ------------------------------------------------------------------ upright
+
+    def _upright(self, way: Way) -> None:
+        """An arrow within a column."""
+        x, (start, end) = self.spacing.passages[way.edge.id], self._sides(way)
+        colour, dash = self._style(way)
+        at, to = _inside(way.tail, x), _inside(way.head, x)
+        if at == to == x:
+            marks = arrow([(x, start), (x, end)], colour, dash)
+        elif abs(way.tail.node.lane - way.head.node.lane) == 1 or at == x or to == x:
+            marks = bent((at, start), (to, end), *self._channel(way, to == x), colour, dash)
+        else:
+            marks = arrow(self._detour(way, at, x, to), colour, dash)
+        self.marks[way.edge.id] = marks
+        if way.label is not None:
+            middle = sum(self._channel(way, True)) / 2
+            self._draw(way, x + UNDER, middle - way.label.height / 2)
+
+    def _sides(self, way: Way) -> tuple[float, float]:
+        """The heights at which an upright arrow leaves and arrives."""
+        tail, head = way.tail.area, way.head.area
+        down = way.head.node.lane > way.tail.node.lane
+        return (tail.bottom, head.top) if down else (tail.top, head.bottom)
+
+    def _channel(self, way: Way, at_tail: bool) -> tuple[float, float]:
+        """Upper and lower end of the channel next to a box, towards the other one."""
+        near, far = (way.tail, way.head) if at_tail else (way.head, way.tail)
+        lane, lanes = near.node.lane, sorted(self.grid.rows)
+        other = lanes[lanes.index(lane) + (1 if far.node.lane > lane else -1)]
+        upper, lower = sorted((lane, other))
+        return self.levels.bottoms[upper], self.levels.tops[lower]
+
+    def _detour(self, way: Way, at: float, x: float, to: float) -> list[Point]:
+        """Past boxes that stand between: aside in one channel, and back in another."""
+        start, end = self._sides(way)
+        down = 1 if end > start else -1
+        first = self._channel(way, True)[0 if down > 0 else 1] + down * CLEARANCE / 2
+        second = self._channel(way, False)[1 if down > 0 else 0] - down * 2 * CLEARANCE
+        return [(at, start), (at, first), (x, first), (x, second), (to, second), (to, end)]
+
+    # ------------------------------------------------------------------ along tracks
+
+    def _along(self, track: Track) -> None:
+        y = self.levels.height(track)
+        for way in track.ways:
+            ends = [self._end(track, way.tail), self._end(track, way.head)]
+            (a, top), (b, bottom) = ends
+            self.marks[way.edge.id] = arrow(
+                [(a, top), (a, y), (b, y), (b, bottom)], *self._style(way)
+            )
+            self.area = self.area.around(Area(min(a, b), y, max(a, b), y))
+        for way, rank in track.written:
+            self._write(way, track.lane, rank, y)
+
+    def _end(self, track: Track, spot: Spot) -> Point:
+        """Where an arrow of a track meets a box."""
+        area = spot.area
+        above = track.above if spot.node.lane == track.lane else not track.above
+        return track.ports[spot.node.id], area.top if above else area.bottom
+
+
+def _inside(spot: Spot, x: float) -> float:
+    """The x of a box's side that is nearest to a line."""
+    room = max(spot.half - 2, 0)
+    return min(max(x, spot.x - room), spot.x + room)
