@@ -1,36 +1,19 @@
-"""Blocks: pieces of a picture with a size, which are put beside and under each other."""
+"""Blocks put beside and under each other, and those of text."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from functools import lru_cache
 
 from ..diagram import Text
 from . import metrics, palette
 from .label import NUMBER_SIZE, TEXT_SIZE, clean, shifted, shortened, strike
-from .placement import Mark, Words
+from .placement import Block, Mark, Words
 
 RISE = 0.78
 """How far letters reach above their baseline, brackets and raised text included."""
 LINE = 1.32
 """The height of a line of text. Both are in sizes of the text."""
-
-
-@dataclass(slots=True)
-class Block:
-    """A piece of a picture: its size, the marks of its own, and blocks inside it."""
-
-    width: float
-    height: float
-    marks: Sequence[Mark] = ()
-    inside: Sequence[tuple[float, float, Block]] = ()
-
-    def drawn(self, x: float, y: float, marks: list[Mark]) -> list[Mark]:
-        """Adds all marks to a list, for a block whose upper left corner is at x, y."""
-        marks += [mark.moved(x, y) for mark in self.marks]
-        for dx, dy, block in self.inside:
-            block.drawn(x + dx, y + dy, marks)
-        return marks
 
 
 def beside(blocks: Sequence[Block], gap: float) -> Block:
@@ -83,6 +66,7 @@ def words(
     return Block(width, LINE * size, (mark,))
 
 
+@lru_cache(maxsize=1 << 12)
 def line(text: Text, colour: str = palette.TEXT, struck: bool = False) -> Block:
     """One line of styled text, as formulas and names are."""
     baseline = LINE * TEXT_SIZE * RISE

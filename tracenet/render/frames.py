@@ -21,7 +21,7 @@ LETTER = 4.8
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class Fence:
     """A frame with its place."""
 
     frame: Frame
@@ -29,7 +29,7 @@ class Box:
     area: Area
 
 
-def boxes(diagram: Diagram, placement: Placement) -> list[Box]:
+def boxes(diagram: Diagram, placement: Placement) -> list[Fence]:
     """The frames of a diagram; those around nothing are left out."""
     found = []
     for frame in diagram.frames:
@@ -44,10 +44,10 @@ def boxes(diagram: Diagram, placement: Placement) -> list[Box]:
     return found
 
 
-def _around(frame: Frame, inside: Area) -> Box:
+def _around(frame: Frame, inside: Area) -> Fence:
     letters = int((inside.right - inside.left) / LETTER)
     name = shortened(clean(frame.name), max(letters, 2))
     area = Area(
         inside.left - AIR, inside.top - AIR - HEADING, inside.right + AIR, inside.bottom + AIR
     )
-    return Box(frame, name, area)
+    return Fence(frame, name, area)

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 
 from ..diagram import BACKWARD_LANE, FORWARD_LANE, Diagram, Edge, Node
 from . import typeset
-from .blocks import Block
-from .placement import Area
+from .placement import Area, Block
 
 MAIN = (FORWARD_LANE, BACKWARD_LANE)
 """The lanes that the passes run along; boxes of the other lanes stand above or below these."""

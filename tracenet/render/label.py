@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from html import escape
 from itertools import groupby
 
@@ -42,13 +43,14 @@ BARE = 'BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0"'
 # ---------------------------------------------------------------------- text
 
 
+@lru_cache(maxsize=1 << 14)
 def clean(text: str) -> str:
     """Text that any format can hold: one line, without control characters or half characters.
 
     >>> clean("two\\nlines\\x07")
     'two lines'
     """
-    if text.isascii() and text.isprintable():
+    if text.isprintable():
         return text
     spaced = BREAKS.sub(" ", text)
     return "".join(c for c in spaced if unicodedata.category(c) not in REFUSED)

@@ -23,7 +23,7 @@ USUAL, WIDE = 0.55, 1.0
 def width(text: str, size: float, bold: bool = False, italic: bool = False) -> float:
     """The width of a piece of text, in points."""
     letters = _letters(TEXT_FONTS[2 * bold + italic])
-    return size * sum(map(letters.__getitem__, text))
+    return round(size * sum(map(letters.__getitem__, text)), 2)
 
 
 class Face:

@@ -11,7 +11,7 @@ import re
 from ..diagram import Diagram
 from . import dot, label, palette, xdot
 from .engine import layout
-from .frames import AIR, HEADING, Box, boxes
+from .frames import AIR, HEADING, Fence, boxes
 
 DATE = re.compile(rb"(/(?:Creation|Mod)Date \(D:)([^)]*)(\))")
 
@@ -26,14 +26,14 @@ def encode(diagram: Diagram) -> bytes:
     return timeless(layout(placed + framed(found) + "}\n", "pdf", "nop2"))
 
 
-def framed(found: list[Box]) -> str:
+def framed(found: list[Fence]) -> str:
     """Frames as DOT for a graph that has positions: grounds behind it, names as further nodes."""
     grounds = " ".join(_ground(box) for box in found)
     names = "".join(_name(box) for box in found if box.name)
     return f'graph [_background="{grounds}"]\n{names}'
 
 
-def _ground(box: Box) -> str:
+def _ground(box: Fence) -> str:
     """A rectangle in xdot, Graphviz's language of drawing; its text crashes Graphviz 14 here."""
     area = box.area
     x, right, y, top = (f"{n:.2f}" for n in (area.left, area.right, -area.bottom, -area.top))
@@ -41,7 +41,7 @@ def _ground(box: Box) -> str:
     return f"{colours} P 4 {x} {y} {right} {y} {right} {top} {x} {top}"
 
 
-def _name(box: Box) -> str:
+def _name(box: Fence) -> str:
     area = box.area
     width = area.right - area.left - 2 * AIR
     cell = f'<TD ALIGN="LEFT" FIXEDSIZE="TRUE" WIDTH="{width:.0f}" HEIGHT="{HEADING}">'

@@ -14,7 +14,7 @@ from . import label, tracks
 from .arrows import arrow, bent
 from .grid import Grid, Spot, Way, arranged
 from .levels import CLEARANCE, Levels
-from .placement import Area, Mark, Placement, Point
+from .placement import Area, Block, Mark, Placement, Point
 from .spacing import Spacing
 from .tracks import UNDER, Track
 
@@ -33,12 +33,13 @@ class _Router:
         self.grid = grid
         self.tracks = tracks.found(grid)
         self.spacing = Spacing(grid, self.tracks)
-        for way in grid.across:
-            track = next(t for t in self.tracks if way in t.ways)
-            track.ports[way.tail.node.id] = self.spacing.passages[way.edge.id]
+        for track in self.tracks:
+            for way in track.ways:
+                if way.tail.node.lane != track.lane:
+                    track.ports[way.tail.node.id] = self.spacing.passages[way.edge.id]
         self.levels = Levels(grid, self.tracks)
         tracks.set_ports(self.tracks)
-        self.marks: dict[str, list[Mark]] = {}
+        self.blocks: dict[str, list[tuple[float, float, Block]]] = {}
         self.area = Area(0, 0, 0, 0)
 
     def done(self) -> Placement:
@@ -52,19 +53,22 @@ class _Router:
         for track in self.tracks:
             self._along(track)
         for id, spot in self.grid.spots.items():
-            self.marks[id] = spot.block.drawn(places[id].left, places[id].top, [])
-        return Placement(self.area, self.marks, places)
+            self.blocks[id] = [(places[id].left, places[id].top, spot.block)]
+        return Placement(self.area, self.blocks, places)
 
     def _style(self, way: Way) -> tuple[str, str]:
         dash = "5 3" if label.is_dashed(way.edge, self.nodes) else ""
         return label.edge_colour(way.edge, self.nodes), dash
+
+    def _line(self, way: Way, marks: list[Mark]) -> None:
+        self.blocks[way.edge.id] = [(0, 0, Block(0, 0, marks))]
 
     def _straight(self, way: Way) -> None:
         """An arrow to a neighbour in the lane, with what flows written above it."""
         y = self._meeting(way.tail, way.head)
         side = 1 if way.head.rank > way.tail.rank else -1
         points = [(way.tail.x + side * way.tail.half, y), (way.head.x - side * way.head.half, y)]
-        self.marks[way.edge.id] = arrow(points, *self._style(way))
+        self._line(way, arrow(points, *self._style(way)))
         self._write(way, way.tail.node.lane, way.ends[0].rank, y)
 
     def _meeting(self, one: Spot, two: Spot) -> float:
@@ -82,7 +86,7 @@ class _Router:
 
     def _draw(self, way: Way, x: float, top: float) -> None:
         if way.label is not None:
-            way.label.drawn(x, top, self.marks[way.edge.id])
+            self.blocks[way.edge.id].append((x, top, way.label))
             area = Area(x, top, x + way.label.width, top + way.label.height)
             self.area = self.area.around(area)
 
@@ -99,7 +103,7 @@ class _Router:
             marks = bent((at, start), (to, end), *self._channel(way, to == x), colour, dash)
         else:
             marks = arrow(self._detour(way, at, x, to), colour, dash)
-        self.marks[way.edge.id] = marks
+        self._line(way, marks)
         if way.label is not None:
             middle = sum(self._channel(way, True)) / 2
             self._draw(way, x + UNDER, middle - way.label.height / 2)
@@ -133,9 +137,8 @@ class _Router:
         for way in track.ways:
             ends = [self._end(track, way.tail), self._end(track, way.head)]
             (a, top), (b, bottom) = ends
-            self.marks[way.edge.id] = arrow(
-                [(a, top), (a, y), (b, y), (b, bottom)], *self._style(way)
-            )
+            points = [(a, top), (a, y), (b, y), (b, bottom)]
+            self._line(way, arrow(points, *self._style(way)))
             self.area = self.area.around(Area(min(a, b), y, max(a, b), y))
         for way, rank in track.written:
             self._write(way, track.lane, rank, y)

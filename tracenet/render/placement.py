@@ -1,7 +1,7 @@
 """Where everything of a picture lies: what every way of placing gives, and every writer reads.
 
-A placement says for each node and arrow what is drawn for it, as marks: shapes and words with
-their places. x points rightwards and y downwards, in points.
+A placement says for each node and arrow what is drawn for it, as blocks of marks: shapes and words
+with their places. x points rightwards and y downwards, in points.
 """
 
 from __future__ import annotations
@@ -26,14 +26,9 @@ class Words(NamedTuple):
     bold: bool = False
     italic: bool = False
 
-    def moved(self, dx: float, dy: float) -> Words:
-        """The same words elsewhere."""
-        x, y, *others = self
-        return Words(x + dx, y + dy, *others)  # type: ignore[arg-type]
-
 
 class Shape(NamedTuple):
-    """A line or an area. code: one letter a step as in SVG, of M, L, C (three points), H and Z."""
+    """A line or an area. code: one letter a step as in SVG, of M, L, C (three points), H, Z."""
 
     code: str
     points: tuple[Point, ...]
@@ -42,13 +37,34 @@ class Shape(NamedTuple):
     width: float = 1.0
     dash: str = ""
 
-    def moved(self, dx: float, dy: float) -> Shape:
-        """The same shape elsewhere."""
-        code, points, *others = self
-        return Shape(code, tuple((x + dx, y + dy) for x, y in points), *others)  # type: ignore[arg-type]
+
+class Box(NamedTuple):
+    """A rectangle, whose corners may be round."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    fill: str
+    stroke: str = CLEAR
+    corner: float = 0.0
+    dash: str = ""
 
 
-Mark = Words | Shape
+Mark = Words | Shape | Box
+
+
+@dataclass(slots=True)
+class Block:
+    """A piece of a picture: its size, the marks of its own, and blocks inside it.
+
+    All places in it are seen from its upper left corner.
+    """
+
+    width: float
+    height: float
+    marks: Sequence[Mark] = ()
+    inside: Sequence[tuple[float, float, Block]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +86,11 @@ class Area:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """The whole picture. marks: by the id of a node or arrow; places: the boxes of the nodes."""
+    """The whole picture: where its blocks lie, by the id of the node or arrow that they draw.
+
+    places: the boxes of the nodes.
+    """
 
     area: Area
-    marks: Mapping[str, Sequence[Mark]] = field(default_factory=dict)
+    blocks: Mapping[str, Sequence[tuple[float, float, Block]]] = field(default_factory=dict)
     places: Mapping[str, Area] = field(default_factory=dict)
-
-
-def rectangle(x: float, y: float, width: float, height: float, fill: str) -> Shape:
-    """A filled rectangle."""
-    corners = ((x, y), (x + width, y), (x + width, y + height), (x, y + height))
-    return Shape("MLLLZ", corners, CLEAR, fill)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from ..diagram import Diagram
 from ..errors import unknown
@@ -28,3 +31,19 @@ def placed(diagram: Diagram) -> Placement:
 def is_own(diagram: Diagram) -> bool:
     """Whether tracenet places a diagram itself."""
     return diagram.view == ROWS and os.environ.get(CHOICE, "") in ("", "none")
+
+
+@contextmanager
+def no_search_for_cycles() -> Iterator[None]:
+    """Leaves garbage to reference counts for a while.
+
+    A large picture is a great many small objects and no cycle among them; Python would look for
+    cycles again and again while they are made, which takes as long as the drawing itself.
+    """
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()

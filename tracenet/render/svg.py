@@ -8,18 +8,18 @@ is not understood everywhere.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import reduce
+from functools import cache, reduce
 from xml.sax.saxutils import escape, quoteattr
 
 from ..diagram import Diagram
 from . import label, palette
 from .fonts import CSS_FAMILY
-from .frames import AIR, Box, boxes
-from .placement import CLEAR, Area, Placement, Shape, Words
-from .placing import placed
+from .frames import AIR, Fence, boxes
+from .placement import CLEAR, Area, Block, Box, Placement, Shape, Words
+from .placing import no_search_for_cycles, placed
 
 MARGIN = 12
-TAKES = {"M": 1, "L": 1, "H": 1, "C": 3, "Z": 0}
+TAKES = {"M": 1, "L": 1, "H": 1, "Q": 2, "C": 3, "Z": 0}
 """How many points each step of a path takes."""
 
 STYLE = (
@@ -31,14 +31,15 @@ STYLE = (
 
 def encode(diagram: Diagram, ground: str = palette.WHITE) -> bytes:
     """The diagram as SVG. ground: the colour behind it, or `"none"`."""
-    return "".join(_Writer(diagram, placed(diagram), ground).written()).encode("utf-8")
+    with no_search_for_cycles():
+        return "".join(_Writer(diagram, placed(diagram), ground).written()).encode("utf-8")
 
 
 class _Writer:
     def __init__(self, diagram: Diagram, placement: Placement, ground: str) -> None:
         self.diagram = diagram
         self.ground = ground
-        self.marks = placement.marks
+        self.blocks = placement.blocks
         self.frames = boxes(diagram, placement)
         whole = reduce(Area.around, (box.area for box in self.frames), placement.area)
         self.left, self.top = whole.left - MARGIN, whole.top - MARGIN
@@ -67,11 +68,11 @@ class _Writer:
 
     def _group(self, id: str, kind: str, title: str) -> Iterator[str]:
         yield f'<g id="{id}" class="{kind}">\n<title>{escape(label.clean(title))}</title>\n'
-        for mark in self.marks.get(id, ()):
-            yield self._text(mark) if isinstance(mark, Words) else self._shape(mark)
+        for x, y, block in self.blocks.get(id, ()):
+            yield from drawn(block, x - self.left, y - self.top)
         yield "</g>\n"
 
-    def _frame(self, box: Box) -> str:
+    def _frame(self, box: Fence) -> str:
         x, y = box.area.left - self.left, box.area.top - self.top
         width, height = box.area.right - box.area.left, box.area.bottom - box.area.top
         corner = f'x="{rounded(x)}" y="{rounded(y)}"'
@@ -85,45 +86,74 @@ class _Writer:
             f"{escape(box.name)}</text>\n</g>\n"
         )
 
-    def _shape(self, shape: Shape) -> str:
-        if shape.fill == CLEAR and shape.stroke == CLEAR:
-            return ""
-        line = f' stroke="{shape.stroke}"' if shape.stroke != CLEAR else ""
-        if line and shape.width != 1:
-            line += f' stroke-width="{rounded(shape.width)}"'
-        if line and shape.dash:
-            line += f' stroke-dasharray="{shape.dash}"'
-        if not line and "C" not in shape.code:
-            line = ' shape-rendering="crispEdges"'  # no seams between the cells of a heatmap
-        return f'<path d="{self._path(shape)}" fill="{shape.fill}"{line}/>\n'
 
-    def _path(self, shape: Shape) -> str:
-        points = iter(shape.points)
-        steps = []
-        for step in shape.code:
-            ends = [next(points) for _ in range(TAKES[step])]
-            if step == "H":
-                steps.append(f"H{rounded(ends[0][0] - self.left)}")
-            else:
-                steps.append(step + " ".join(self._at(x, y) for x, y in ends))
-        return "".join(steps)
+# ---------------------------------------------------------------------- marks
 
-    def _at(self, x: float, y: float) -> str:
-        return f"{rounded(x - self.left)} {rounded(y - self.top)}"
 
-    def _text(self, words: Words) -> str:
-        bold = ' font-weight="bold"' if words.bold else ""
-        italic = ' font-style="italic"' if words.italic else ""
-        return (
-            f'<text x="{rounded(words.x - self.left)}" y="{rounded(words.y - self.top)}"'
-            f' font-size="{rounded(words.size)}" fill="{words.colour}"{bold}{italic}'
-            f' textLength="{rounded(words.width)}" lengthAdjust="spacingAndGlyphs">'
-            f"{escape(_firm(words.text))}</text>\n"
-        )
+def drawn(block: Block, x: float, y: float) -> Iterator[str]:
+    """A block and those inside it, with its upper left corner at x, y."""
+    for mark in block.marks:
+        yield _text(mark, x, y) if isinstance(mark, Words) else _area(mark, x, y)
+    for dx, dy, inner in block.inside:
+        yield from drawn(inner, x + dx, y + dy)
+
+
+def _area(mark: Shape | Box, x: float, y: float) -> str:
+    if mark.fill == CLEAR and mark.stroke == CLEAR:
+        return ""
+    line = f' stroke="{mark.stroke}"' if mark.stroke != CLEAR else ""
+    if line and mark.dash:
+        line += f' stroke-dasharray="{mark.dash}"'
+    if isinstance(mark, Box):
+        path = _box(mark, x + mark.x, y + mark.y)
+        line = line or ' shape-rendering="crispEdges"'  # no seams between cells of a heatmap
+    else:
+        path = _path(mark, x, y)
+        if line and mark.width != 1:
+            line += f' stroke-width="{rounded(mark.width)}"'
+    return f'<path d="{path}" fill="{mark.fill}"{line}/>\n'
+
+
+def _box(box: Box, x: float, y: float) -> str:
+    a, b = x + box.width, y + box.height
+    if not box.corner:
+        return _form("MLLLZ") % (x, y, a, y, a, b, x, b)
+    r = min(box.corner, box.width / 2, box.height / 2)
+    return _form("MLQLQLQLQZ") % (
+        x + r, y, a - r, y, a, y, a, y + r, a, b - r, a, b, a - r, b,
+        x + r, b, x, b, x, b - r, x, y + r, x, y, x + r, y,
+    )  # fmt: skip
+
+
+def _path(shape: Shape, x: float, y: float) -> str:
+    numbers = [n for a, b in shape.points for n in (a + x, b + y)]
+    if "H" in shape.code:
+        numbers.pop()
+    return _form(shape.code) % tuple(numbers)
+
+
+def _text(words: Words, dx: float, dy: float) -> str:
+    x, y, width, text, size, colour, bold, italic = words
+    face = (' font-weight="bold"' if bold else "") + (' font-style="italic"' if italic else "")
+    return (
+        f'<text x="{x + dx:.7g}" y="{y + dy:.7g}" font-size="{size:.4g}"'
+        f' fill="{colour}"{face} textLength="{width:.7g}"'
+        f' lengthAdjust="spacingAndGlyphs">{escape(_firm(text))}</text>\n'
+    )
+
+
+@cache
+def _form(code: str) -> str:
+    """A path with places for its numbers."""
+    return "".join(letter + " ".join(["%.7g %.7g"] * TAKES[letter]) for letter in code).replace(
+        "H%.7g %.7g", "H%.7g"
+    )
 
 
 def _firm(words: str) -> str:
     """Spaces at the ends made unbreakable, as SVG drops others and would stretch the rest."""
+    if words[0] != " " != words[-1]:
+        return words
     left, right = len(words) - len(words.lstrip(" ")), len(words) - len(words.rstrip(" "))
     return "\u00a0" * left + words.strip(" ") + "\u00a0" * right
 

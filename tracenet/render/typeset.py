@@ -7,7 +7,7 @@ from itertools import groupby
 
 from ..diagram import Edge, Node, Shown
 from . import palette
-from .blocks import Block, beside, line, padded, stacked, table, words
+from .blocks import beside, line, padded, stacked, table, words
 from .label import (
     ACROSS,
     NUMBER_SIZE,
@@ -18,11 +18,9 @@ from .label import (
     is_struck,
 )
 from .palette import Ink
-from .placement import CLEAR, Mark, Point, Shape, rectangle
+from .placement import CLEAR, Block, Box, Mark
 
 CORNER = 8.0
-BEND = 0.5523
-"""Where the control points of a quarter of a circle lie."""
 PIXEL = 5.0
 """The side of a square of a heatmap."""
 AIR_ACROSS, AIR_ALONG = 8.0, 5.0
@@ -44,30 +42,14 @@ def of_node(node: Node) -> Block:
         rows.append(words(node.remark, SMALL_SIZE, palette.QUIET, italic=True))
     inside = stacked(rows or [words(node.name or " ", TEXT_SIZE)], 1)
     box = padded(inside, AIR_ACROSS, AIR_ALONG)
-    box.marks = [_border(box.width, box.height, ink)]
+    dash = "5 3" if ink.dashed else ""
+    box.marks = [Box(0, 0, box.width, box.height, ink.ground, ink.border, CORNER, dash)]
     return box
 
 
 def of_edge(edge: Edge) -> Block | None:
     """The arrays that flow along an arrow, or None."""
     return arrays(edge.shown, palette.EDGES[edge.kind])
-
-
-def _border(width: float, height: float, ink: Ink) -> Shape:
-    dash = "5 3" if ink.dashed else ""
-    return Shape("MLCLCLCLCZ", _round(width, height), ink.border, ink.ground, 1.0, dash)
-
-
-def _round(w: float, h: float) -> tuple[Point, ...]:
-    """The points of a rectangle with round corners, from the upper left side rightwards."""
-    r = min(CORNER, w / 2, h / 2)
-    k = r * (1 - BEND)
-    return (
-        (r, 0), (w - r, 0), (w - k, 0), (w, k), (w, r),
-        (w, h - r), (w, h - k), (w - k, h), (w - r, h),
-        (r, h), (k, h), (0, h - k), (0, h - r),
-        (0, r), (0, k), (k, 0), (r, 0),
-    )  # fmt: skip
 
 
 # ---------------------------------------------------------------------- arrays
@@ -135,14 +117,14 @@ def _cell(text: str, ink: Ink, size: float) -> Block:
     alarm = "NaN" in text or "∞" in text
     number = words(text, size, palette.ALARM_TEXT if alarm else palette.TEXT)
     cell = padded(number, 3, 0.5)
-    cell.marks = [rectangle(0, 0, 0, 0, palette.ALARM_CELL if alarm else ink.cell)]
+    cell.marks = [Box(0, 0, 0, 0, palette.ALARM_CELL if alarm else ink.cell)]
     return _stretched(cell, cell.width)
 
 
 def _stretched(cell: Block, width: float) -> Block:
     """A cell of another width: its number stays at the right."""
     _, y, number = cell.inside[0]
-    ground = rectangle(0, 0, width, cell.height, cell.marks[0].fill)  # type: ignore[union-attr]
+    ground = Box(0, 0, width, cell.height, cell.marks[0].fill)  # type: ignore[union-attr]
     return Block(width, cell.height, (ground,), ((width - number.width - 3, y, number),))
 
 
@@ -165,11 +147,10 @@ def _heat(shown: Shown) -> Block:
         at = 0
         for colour, group in groupby(map(palette.heat, row)):
             count = len(list(group))
-            marks.append(rectangle(1 + PIXEL * at, 1 + PIXEL * i, PIXEL * count, PIXEL, colour))
+            marks.append(Box(1 + PIXEL * at, 1 + PIXEL * i, PIXEL * count, PIXEL, colour))
             at += count
     width, height = PIXEL * len(shown.heat[0]) + 2, PIXEL * len(shown.heat) + 2
-    corners = ((0.5, 0.5), (width - 0.5, 0.5), (width - 0.5, height - 0.5), (0.5, height - 0.5))
-    marks.append(Shape("MLLLZ", corners, palette.STRUCK_ARROW, CLEAR))
+    marks.append(Box(0.5, 0.5, width - 1, height - 1, CLEAR, palette.STRUCK_ARROW))
     return padded(Block(width, height, marks), 3, 2)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from ..diagram import Diagram
 from . import dot, label, palette
 from .engine import layout
-from .placement import CLEAR, Area, Mark, Placement, Point, Shape, Words
+from .placement import CLEAR, Area, Block, Mark, Placement, Point, Shape, Words
 
 BOLD, ITALIC, UNDERLINE, RAISED, LOWERED, STRUCK = 1, 2, 4, 8, 16, 32
 """Graphviz's flags of a piece of text."""
@@ -41,7 +41,7 @@ def placed(diagram: Diagram) -> Placement:
     edges = [thing for thing in drawing.get("edges", ()) if "id" in thing]
     return Placement(
         Area(left, -top, right, -bottom),
-        {thing["id"]: list(_marks(thing)) for thing in nodes + edges},
+        {thing["id"]: [(0, 0, Block(0, 0, list(_marks(thing))))] for thing in nodes + edges},
         {thing["id"]: _place(thing) for thing in nodes},
     )
 
