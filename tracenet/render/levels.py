@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from itertools import pairwise
 
 from ..diagram import CACHE_LANE, FORWARD_LANE, PARAMETER_LANE
-from .grid import Grid, Way
+from .grid import MAIN, Grid, Way
 from .tracks import SPACE, UNDER, Track, stack
 
 CHANNEL = 32.0
 """Between the boxes of two lanes."""
+BEND = 26.0
+"""The height in which an upright arrow moves sideways."""
 CLEARANCE = 9.0
 """Between boxes and what runs or is written in a channel."""
 
@@ -17,10 +20,11 @@ CLEARANCE = 9.0
 class Levels:
     """Sets y of every box, and the depth of every track.
 
-    tops, bottoms: of the boxes of each lane. middles: where arrows along a lane run.
+    tops, bottoms: of the boxes of each lane. middles: where arrows along a lane run. bends: the
+    pairs of lanes between which upright arrows move sideways.
     """
 
-    def __init__(self, grid: Grid, tracks: list[Track]) -> None:
+    def __init__(self, grid: Grid, tracks: list[Track], bends: Collection[tuple[int, int]]) -> None:
         self.tops: dict[int, float] = {}
         self.bottoms: dict[int, float] = {}
         self.middles: dict[int, float] = {}
@@ -32,8 +36,9 @@ class Levels:
         for before, lane in pairwise([None, *lanes]):
             assert lane is not None
             if before is not None:
-                extra = over[lane] + under[before]
-                y += max(CHANNEL, extra, _written(grid.upright, before, lane))
+                written = _written([*grid.upright, *grid.across], before, lane)
+                written += BEND + CLEARANCE if (before, lane) in bends else 0.0
+                y += max(CHANNEL, over[lane] + under[before] + written)
             self.tops[lane], self.bottoms[lane] = y, y + tall[lane]
             self.middles[lane] = y + tall[lane] / 2
             y += tall[lane]
@@ -49,6 +54,12 @@ class Levels:
         if FORWARD_LANE <= lane <= CACHE_LANE + 1:
             return self.middles[lane]
         return self.tops[lane] + height / 2
+
+    def bend(self, upper: int, lower: int) -> tuple[float, float]:
+        """Where arrows move sideways between two lanes: away from what runs along a pass."""
+        if upper in MAIN:
+            return self.tops[lower] - BEND, self.tops[lower]
+        return self.bottoms[upper], self.bottoms[upper] + BEND
 
     def height(self, track: Track) -> float:
         """The y of a track."""
@@ -74,11 +85,13 @@ def _under(tracks: list[Track], lane: int) -> float:
     return stack(ours, CLEARANCE) + CLEARANCE if ours else 0.0
 
 
-def _written(upright: list[Way], upper: int, lower: int) -> float:
-    """The room between two lanes for what is written at the arrows between them."""
-    heights = [
-        way.label.height
-        for way in upright
-        if way.label and upper in (way.tail.node.lane, way.head.node.lane)
-    ]
-    return max(heights, default=0.0) + 2 * CLEARANCE if heights else 0.0
+def _written(ways: list[Way], upper: int, lower: int) -> float:
+    """The room between two lanes for what is written at upright arrows that leave there."""
+    heights = [way.label.height for way in ways if way.label and _leaves(way, upper, lower)]
+    return max(heights) + 2 * CLEARANCE if heights else 0.0
+
+
+def _leaves(way: Way, upper: int, lower: int) -> bool:
+    """Whether an arrow leaves its first box into the channel between two lanes."""
+    tail, head = way.tail.node.lane, way.head.node.lane
+    return tail == (upper if head > tail else lower)

@@ -7,6 +7,7 @@ tracks of their own, above or below their row (`tracks`).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import reduce
 
 from ..diagram import Diagram
@@ -37,7 +38,8 @@ class _Router:
             for way in track.ways:
                 if way.tail.node.lane != track.lane:
                     track.ports[way.tail.node.id] = self.spacing.passages[way.edge.id]
-        self.levels = Levels(grid, self.tracks)
+        self.order = sorted(grid.rows)
+        self.levels = Levels(grid, self.tracks, set(self._bends()))
         tracks.set_ports(self.tracks)
         self.blocks: dict[str, list[tuple[float, float, Block]]] = {}
         self.area = Area(0, 0, 0, 0)
@@ -100,13 +102,28 @@ class _Router:
         if at == to == x:
             marks = arrow([(x, start), (x, end)], colour, dash)
         elif abs(way.tail.node.lane - way.head.node.lane) == 1 or at == x or to == x:
-            marks = bent((at, start), (to, end), *self._channel(way, to == x), colour, dash)
+            marks = bent(
+                (at, start), (to, end), *self.levels.bend(*self._lanes(way, to == x)), colour, dash
+            )
         else:
             marks = arrow(self._detour(way, at, x, to), colour, dash)
         self._line(way, marks)
+        self._beside(way, at)
+
+    def _bends(self) -> Iterator[tuple[int, int]]:
+        """The channels in which upright arrows move sideways."""
+        for way in self.grid.upright:
+            x = self.spacing.passages[way.edge.id]
+            if not _inside(way.tail, x) == x == _inside(way.head, x):
+                yield self._lanes(way, True)
+                yield self._lanes(way, False)
+
+    def _beside(self, way: Way, x: float) -> None:
+        """Writes what flows along an upright arrow right of it, where it leaves its box."""
         if way.label is not None:
-            middle = sum(self._channel(way, True)) / 2
-            self._draw(way, x + UNDER, middle - way.label.height / 2)
+            upper, _ = self._channel(way, True)
+            under = self.levels.under[self._lanes(way, True)[0]]
+            self._draw(way, x + UNDER, upper + under + CLEARANCE)
 
     def _sides(self, way: Way) -> tuple[float, float]:
         """The heights at which an upright arrow leaves and arrives."""
@@ -116,11 +133,15 @@ class _Router:
 
     def _channel(self, way: Way, at_tail: bool) -> tuple[float, float]:
         """Upper and lower end of the channel next to a box, towards the other one."""
-        near, far = (way.tail, way.head) if at_tail else (way.head, way.tail)
-        lane, lanes = near.node.lane, sorted(self.grid.rows)
-        other = lanes[lanes.index(lane) + (1 if far.node.lane > lane else -1)]
-        upper, lower = sorted((lane, other))
+        upper, lower = self._lanes(way, at_tail)
         return self.levels.bottoms[upper], self.levels.tops[lower]
+
+    def _lanes(self, way: Way, at_tail: bool) -> tuple[int, int]:
+        """The lanes above and below that channel."""
+        near, far = (way.tail, way.head) if at_tail else (way.head, way.tail)
+        lane, lanes = near.node.lane, self.order
+        other = lanes[lanes.index(lane) + (1 if far.node.lane > lane else -1)]
+        return min(lane, other), max(lane, other)
 
     def _detour(self, way: Way, at: float, x: float, to: float) -> list[Point]:
         """Past boxes that stand between: aside in one channel, and back in another."""
@@ -137,9 +158,12 @@ class _Router:
         for way in track.ways:
             ends = [self._end(track, way.tail), self._end(track, way.head)]
             (a, top), (b, bottom) = ends
-            points = [(a, top), (a, y), (b, y), (b, bottom)]
+            start = [(a, top)] if _inside(way.tail, a) == a else self._aside(way, a, top)
+            points = [*start, (a, y), (b, y), (b, bottom)]
             self._line(way, arrow(points, *self._style(way)))
             self.area = self.area.around(Area(min(a, b), y, max(a, b), y))
+            if way.tail.node.lane != track.lane:
+                self._beside(way, track.ports[way.tail.node.id])
         for way, rank in track.written:
             self._write(way, track.lane, rank, y)
 
@@ -148,6 +172,13 @@ class _Router:
         area = spot.area
         above = track.above if spot.node.lane == track.lane else not track.above
         return track.ports[spot.node.id], area.top if above else area.bottom
+
+    def _aside(self, way: Way, x: float, y: float) -> list[Point]:
+        """From a box to where an arrow can pass the boxes of another lane."""
+        down = way.head.node.lane > way.tail.node.lane
+        at = _inside(way.tail, x)
+        first = self._channel(way, True)[0 if down else 1] + (CLEARANCE if down else -CLEARANCE) / 2
+        return [(at, y), (at, first), (x, first)]
 
 
 def _inside(spot: Spot, x: float) -> float:

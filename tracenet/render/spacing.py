@@ -137,7 +137,7 @@ def _passage(way: Way, column: Column, reach: Reach) -> float:
         x = max(reach[lane][1] for lane in between) + 2 * PASSAGE
     for lane in range(low + 1, high):
         _reserve(reach, lane, x - PASSAGE, x + PASSAGE)
-    if way.label is not None and tail.node.column == head.node.column:
+    if way.label is not None:
         _reserve(reach, tail.node.lane, x, x + way.label.width + AIR)
     return x
 
@@ -152,7 +152,10 @@ def _aligned(tail: Spot, head: Spot) -> float:
     low = max(tail.x - tail.half, head.x - head.half) + INSIDE
     high = min(tail.x + tail.half, head.x + head.half) - INSIDE
     wanted = head.x if head.half < tail.half else tail.x
-    return min(max(wanted, low), high) if low <= high else head.x
+    if low <= high:
+        return min(max(wanted, low), high)
+    room = max(head.half - INSIDE, 0.0)
+    return min(max(tail.x, head.x - room), head.x + room)
 
 
 def _aside(tail: Spot, head: Spot) -> float:

@@ -59,7 +59,8 @@ def found(grid: Grid) -> list[Track]:
         hub = way.head if way.edge.kind == "gradient" else way.tail
         lane = hub.node.lane
         rightwards = way.ends[0] is hub
-        track = tracks.setdefault((id(hub), rightwards), Track(lane, lane <= FORWARD_LANE, hub))
+        key = id(hub), rightwards, way.edge.kind == "gradient"
+        track = tracks.setdefault(key, Track(lane, lane <= FORWARD_LANE, hub))
         track.ways.append(way)
     for way in grid.across:
         above = way.tail.node.lane < way.head.node.lane
@@ -71,19 +72,17 @@ def found(grid: Grid) -> list[Track]:
 
 def _written(track: Track) -> list[tuple[Way, int]]:
     """The labels of a track with the rank of the box right before the gap that they stand in."""
-    ways = [way for way in track.ways if way.label is not None]
+    same_lane = [way for way in track.ways if way.tail.node.lane == way.head.node.lane]
+    ways = [way for way in same_lane if way.label is not None]
     same = len({way.edge.shown for way in ways}) == 1 if len(ways) > 1 else False
     if same:
         ways = ways[:1]
     found = []
     for way in ways:
-        if way.tail.node.lane != way.head.node.lane:
-            at = way.head.rank - (way.tail.node.column < way.head.node.column)
-        else:
-            left, right = way.ends
-            by_hub = same or (len(track.ways) == 1 and track.hub is way.tail)
-            spot = track.hub if by_hub else (way.tail if track.hub is way.head else way.head)
-            at = left.rank if spot is left else right.rank - 1
+        left, right = way.ends
+        by_hub = same or (len(track.ways) == 1 and track.hub is way.tail)
+        spot = track.hub if by_hub else (way.tail if track.hub is way.head else way.head)
+        at = left.rank if spot is left else right.rank - 1
         found.append((way, at))
     return found
 
