@@ -7,13 +7,15 @@ from functools import lru_cache
 
 from ..diagram import Text
 from . import metrics, palette
-from .label import NUMBER_SIZE, TEXT_SIZE, clean, shifted, shortened, strike
-from .placement import Block, Mark, Words
+from .label import NUMBER_SIZE, TEXT_SIZE, clean, shortened
+from .placement import Block, Mark, Shape, Words
 
 RISE = 0.78
 """How far letters reach above their baseline, brackets and raised text included."""
 LINE = 1.32
 """The height of a line of text. Both are in sizes of the text."""
+SMALLER = 5 / 6
+"""How much smaller raised and lowered text is than its size says, in Graphviz as well."""
 
 
 def beside(blocks: Sequence[Block], gap: float) -> Block:
@@ -83,3 +85,14 @@ def line(text: Text, colour: str = palette.TEXT, struck: bool = False) -> Block:
         x += width
     everything: list[Mark] = [*marks, *([strike(0, baseline, x, colour)] if struck and x else [])]
     return Block(x, LINE * TEXT_SIZE, everything)
+
+
+def shifted(y: float, size: float, raised: bool) -> tuple[float, float]:
+    """Baseline and size of raised or lowered text, from those of the text around it."""
+    return y + (-0.42 if raised else 0.22) * size, size * SMALLER
+
+
+def strike(x: float, y: float, width: float, colour: str) -> Shape:
+    """A line at one height through all of a name on a baseline, raised letters included."""
+    height = y - 0.28 * TEXT_SIZE
+    return Shape("MH", ((x, height), (x + width, height)), colour, width=0.9)

@@ -27,7 +27,7 @@ TIMEOUT = 60
 INSTALL = (
     "install the system's X11 and glib libraries (Debian: apt-get install libx11-6 libxext6"
     " libxrender1 libglib2.0-0) or Graphviz itself (apt-get install graphviz), or write .dot or"
-    " .json, which need neither"
+    " .json, or two rows as .svg or .png, which need neither"
 )
 
 

@@ -17,13 +17,10 @@ from ..diagram import PARAMETER_LANE, Edge, Node, Run, Shown, Text, plain
 from ..figures import dimensions
 from . import palette
 from .palette import Ink
-from .placement import Shape
 
 TEXT_SIZE = 12
 NUMBER_SIZE = 10
 SMALL_SIZE = 9
-SMALLER = 5 / 6
-"""How much smaller raised and lowered text is than its size says, in Graphviz as well."""
 LONGEST = 60
 """Letters of the longest name that is drawn whole."""
 ACROSS = 4
@@ -310,17 +307,3 @@ def edge_colour(edge: Edge, nodes: dict[str, Node]) -> str:
 def is_dashed(edge: Edge, nodes: dict[str, Node]) -> bool:
     """Whether an arrow is dashed: what was kept is read there."""
     return edge.kind == "cache" and nodes[edge.head].kind != "cache"
-
-
-# ---------------------------------------------------------------------- raised and struck text
-
-
-def shifted(y: float, size: float, raised: bool) -> tuple[float, float]:
-    """Baseline and size of raised or lowered text, from those of the text around it."""
-    return y + (-0.42 if raised else 0.22) * size, size * SMALLER
-
-
-def strike(x: float, y: float, width: float, colour: str) -> Shape:
-    """A line at one height through all of a name on a baseline, raised letters included."""
-    height = y - 0.28 * TEXT_SIZE
-    return Shape("MH", ((x, height), (x + width, height)), colour, width=0.9)

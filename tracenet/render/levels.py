@@ -58,8 +58,10 @@ class Levels:
     def bend(self, upper: int, lower: int) -> tuple[float, float]:
         """Where arrows move sideways between two lanes: away from what runs along a pass."""
         if upper in MAIN:
-            return self.tops[lower] - BEND, self.tops[lower]
-        return self.bottoms[upper], self.bottoms[upper] + BEND
+            bottom = self.tops[lower] - self.over[lower]
+            return bottom - BEND, bottom
+        top = self.bottoms[upper] + self.under[upper]
+        return top, top + BEND
 
     def height(self, track: Track) -> float:
         """The y of a track."""

@@ -148,7 +148,7 @@ class _Router:
         start, end = self._sides(way)
         down = 1 if end > start else -1
         first = self._channel(way, True)[0 if down > 0 else 1] + down * CLEARANCE / 2
-        second = self._channel(way, False)[1 if down > 0 else 0] - down * 2 * CLEARANCE
+        second = sum(self.levels.bend(*self._lanes(way, False))) / 2
         return [(at, start), (at, first), (x, first), (x, second), (to, second), (to, end)]
 
     # ------------------------------------------------------------------ along tracks

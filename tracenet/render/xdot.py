@@ -13,6 +13,7 @@ from typing import Any
 
 from ..diagram import Diagram
 from . import dot, label, palette
+from .blocks import shifted, strike
 from .engine import layout
 from .placement import CLEAR, Area, Block, Mark, Placement, Point, Shape, Words
 
@@ -95,9 +96,9 @@ def _words(op: dict[str, Any], pen: _Pen) -> Iterator[Mark]:
     x = op["pt"][0] - {"l": 0, "c": width / 2, "r": width}[op["align"]]
     y, size = -op["pt"][1], pen.size
     if pen.flags & STRUCK:
-        yield label.strike(x, y, width, pen.stroke)
+        yield strike(x, y, width, pen.stroke)
     if pen.flags & (RAISED | LOWERED):
-        y, size = label.shifted(y, size, bool(pen.flags & RAISED))
+        y, size = shifted(y, size, bool(pen.flags & RAISED))
     bold, italic = bool(pen.flags & BOLD), bool(pen.flags & ITALIC)
     yield Words(x, y, width, text, size, pen.stroke, bold, italic)
 
