@@ -20,7 +20,7 @@ PICTURES = {
 
 
 def skeleton(svg: str) -> list[str]:
-    """What must not differ: the elements and the text; positions depend on the Graphviz."""
+    """What must not differ: the elements and the text; positions depend on fonts and Graphviz."""
     return re.findall(r'class="[^"]*"|>[^<]+<', svg)
 
 

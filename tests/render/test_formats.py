@@ -142,9 +142,16 @@ def test_no_engine_is_one_line(monkeypatch):
     monkeypatch.setenv(engine.CHOICE, "none")
     for format in ("svg", "png", "pdf"):
         with pytest.raises(EngineError) as caught:
-            encode(sample.one(), format)
+            encode(sample.operations(), format)
         assert "\n" not in str(caught.value) and "apt-get install graphviz" in str(caught.value)
-    assert encode(sample.one(), "dot") and encode(sample.one(), "json")
+    assert encode(sample.operations(), "dot") and encode(sample.operations(), "json")
+
+
+@pytest.mark.parametrize("format", ["svg", "png"])
+def test_two_rows_need_no_engine(monkeypatch, format):
+    before = encode(sample.skip(), format)
+    monkeypatch.setenv(engine.CHOICE, "none")
+    assert encode(sample.skip(), format) == before
 
 
 def test_a_library_that_does_not_load(monkeypatch):
@@ -155,7 +162,7 @@ def test_a_library_that_does_not_load(monkeypatch):
     engine._layout.cache_clear()
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(EngineError, match="libX11"):
-        encode(sample.one(), "svg")
+        encode(sample.operations(), "svg")
 
 
 def test_an_unknown_engine(monkeypatch):
@@ -210,7 +217,7 @@ def test_a_file_stays_when_the_engine_fails(tmp_path, monkeypatch):
     path.write_text("before")
     monkeypatch.setenv(engine.CHOICE, "none")
     with pytest.raises(EngineError):
-        write(sample.one(), path)
+        write(sample.operations(), path)
     assert path.read_text() == "before" and len(list(tmp_path.iterdir())) == 1
 
 

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from graphviz.quoting import escape, quote
 
-from ..diagram import BACKWARD_LANE, FORWARD_LANE, PARAMETER_LANE, Diagram, Edge, Node
+from ..diagram import BACKWARD_LANE, FORWARD_LANE, Diagram, Edge, Node
 from . import label, palette
 from .fonts import FAMILY
 
@@ -134,12 +134,12 @@ class _Writer:
     def _edge(self, edge: Edge, weight: int) -> str:
         first, second = self._ends(edge)
         parts = [
-            f'id={edge.id}, class="edge {edge.kind}", color="{self._colour(edge)}"',
-            f"tooltip={quoted(self.describe(edge))}",
+            f'id={edge.id}, class="edge {edge.kind}", color="{label.edge_colour(edge, self.nodes)}"',
+            f"tooltip={quoted(label.edge_title(edge, self.nodes))}",
         ]
         if first != edge.tail:
             parts.append("dir=back")
-        if edge.kind == "cache" and self.nodes[edge.head].kind != "cache":
+        if label.is_dashed(edge, self.nodes):
             parts.append("style=dashed")
         if weight != WEAK:
             parts.append(f"weight={weight}")
@@ -147,23 +147,6 @@ class _Writer:
         if words:
             parts.append(f"label=<{words}>")
         return f"  {first} -> {second} [{', '.join(parts)}]\n"
-
-    def _colour(self, edge: Edge) -> str:
-        tail, head = self.nodes[edge.tail], self.nodes[edge.head]
-        if label.is_struck(head) or label.is_struck(tail):
-            return palette.STRUCK_ARROW
-        if tail.lane == PARAMETER_LANE and edge.kind == "data":
-            return palette.GREY
-        return palette.EDGES[edge.kind].border
-
-    def describe(self, edge: Edge) -> str:
-        return edge_title(edge, self.nodes)
-
-
-def edge_title(edge: Edge, nodes: dict[str, Node]) -> str:
-    """An arrow in words: `layer 1 → layer 2: a[1] 2 × 1 float64`."""
-    ends = f"{nodes[edge.tail].name} → {nodes[edge.head].name}"
-    return label.described(ends, edge.shown)
 
 
 def _middle(nodes: list[Node], lane: int) -> Node:

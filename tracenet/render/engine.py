@@ -20,13 +20,14 @@ from . import worker
 from .fonts import config_file
 
 CHOICE = "TRACENET_ENGINE"
+CHOICES = ("", "pygraphviz", "dot", "none")
 TIMEOUT = 60
 """Seconds that the program may take."""
 
 INSTALL = (
     "install the system's X11 and glib libraries (Debian: apt-get install libx11-6 libxext6"
     " libxrender1 libglib2.0-0) or Graphviz itself (apt-get install graphviz), or write .dot or"
-    " .json, which need neither"
+    " .json, or two rows as .svg or .png, which need neither"
 )
 
 
@@ -53,8 +54,8 @@ def layout(dot: str, format: str, program: str = "dot") -> bytes:
 def _layout(
     dot: str, format: str, program: str, choice: str, executable: str | None, folder: str | None
 ) -> bytes:
-    if choice not in ("", "pygraphviz", "dot", "none"):
-        raise unknown(CHOICE, choice, ("pygraphviz", "dot", "none"))
+    if choice not in CHOICES:
+        raise unknown(CHOICE, choice, CHOICES[1:])
     why: EngineError = NotLoaded(
         "TRACENET_ENGINE=none" if choice == "none" else "no program dot on PATH"
     )

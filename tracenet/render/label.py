@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from html import escape
 from itertools import groupby
 
-from ..diagram import Edge, Node, Run, Shown, Text, plain
+from ..diagram import PARAMETER_LANE, Edge, Node, Run, Shown, Text, plain
 from ..figures import dimensions
 from . import palette
 from .palette import Ink
@@ -39,13 +40,14 @@ BARE = 'BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0"'
 # ---------------------------------------------------------------------- text
 
 
+@lru_cache(maxsize=1 << 14)
 def clean(text: str) -> str:
     """Text that any format can hold: one line, without control characters or half characters.
 
     >>> clean("two\\nlines\\x07")
     'two lines'
     """
-    if text.isascii() and text.isprintable():
+    if text.isprintable():
         return text
     spaced = BREAKS.sub(" ", text)
     return "".join(c for c in spaced if unicodedata.category(c) not in REFUSED)
@@ -105,7 +107,7 @@ def arrays(shown: Sequence[Shown], ink: Ink) -> list[str]:
     """Rows of a table: arrays side by side, each name above its numbers; numbers in a column."""
     blocks: list[str] = []
     named = any(item.name for item in shown)
-    for numbers, group in groupby(shown, key=_is_number):
+    for numbers, group in groupby(shown, key=is_number):
         items = list(group)
         if numbers and len(items) > 1:
             height = -(-len(items) // -(-len(items) // ACROSS))  # blocks as equal as can be
@@ -130,7 +132,8 @@ def _unstretched(inside: str) -> str:
     return table([f"{SLACK}<TD>{inside}</TD>{SLACK}"])
 
 
-def _is_number(shown: Shown) -> bool:
+def is_number(shown: Shown) -> bool:
+    """Whether an array is one number, written in full."""
     return shown.shape == () and bool(shown.grid)
 
 
@@ -151,7 +154,7 @@ def _array(shown: Shown, ink: Ink, named: bool) -> str:
     name = rich(shown.name, struck)
     if struck:
         name = font(name, TEXT_SIZE, palette.STRUCK) if name else ""
-    if _is_number(shown):
+    if is_number(shown):
         left = f"<TD>{name} = </TD>" if name else ""
         return table([left + _cell(shown.grid[0][0], ink)])
     name = name or (POINT_SPACE if named else "")
@@ -283,3 +286,24 @@ def described(name: str, shown: Iterable[Shown]) -> str:
         parts.append(" ".join(word for word in words if word))
     listed = ", ".join(part for part in parts if part)
     return shortened(clean(f"{name}: {listed}" if listed else name), 300)
+
+
+def edge_title(edge: Edge, nodes: dict[str, Node]) -> str:
+    """An arrow in words: `layer 1 → layer 2: a[1] 2 × 1 float64`."""
+    ends = f"{nodes[edge.tail].name} → {nodes[edge.head].name}"
+    return described(ends, edge.shown)
+
+
+def edge_colour(edge: Edge, nodes: dict[str, Node]) -> str:
+    """The colour of an arrow: pale where it leads to something that was not computed."""
+    tail, head = nodes[edge.tail], nodes[edge.head]
+    if is_struck(head) or is_struck(tail):
+        return palette.STRUCK_ARROW
+    if tail.lane == PARAMETER_LANE and edge.kind == "data":
+        return palette.GREY
+    return palette.EDGES[edge.kind].border
+
+
+def is_dashed(edge: Edge, nodes: dict[str, Node]) -> bool:
+    """Whether an arrow is dashed: what was kept is read there."""
+    return edge.kind == "cache" and nodes[edge.head].kind != "cache"

@@ -6,13 +6,12 @@ the same bytes.
 
 from __future__ import annotations
 
-import json
 import re
 
 from ..diagram import Diagram
-from . import dot, label, palette
+from . import dot, label, palette, xdot
 from .engine import layout
-from .frames import AIR, HEADING, Box, boxes
+from .frames import AIR, HEADING, Fence, boxes
 
 DATE = re.compile(rb"(/(?:Creation|Mod)Date \(D:)([^)]*)(\))")
 
@@ -22,30 +21,32 @@ def encode(diagram: Diagram) -> bytes:
     text = dot.text(diagram)
     if not diagram.frames:
         return timeless(layout(text, "pdf"))
-    found = boxes(diagram, json.loads(layout(text, "json")))
+    found = boxes(diagram, xdot.placed(diagram))
     placed = layout(text, "dot").decode("utf-8").rstrip().removesuffix("}")
     return timeless(layout(placed + framed(found) + "}\n", "pdf", "nop2"))
 
 
-def framed(found: list[Box]) -> str:
+def framed(found: list[Fence]) -> str:
     """Frames as DOT for a graph that has positions: grounds behind it, names as further nodes."""
     grounds = " ".join(_ground(box) for box in found)
     names = "".join(_name(box) for box in found if box.name)
     return f'graph [_background="{grounds}"]\n{names}'
 
 
-def _ground(box: Box) -> str:
+def _ground(box: Fence) -> str:
     """A rectangle in xdot, Graphviz's language of drawing; its text crashes Graphviz 14 here."""
-    x, right, y, top = (f"{n:.2f}" for n in (box.left, box.right, box.bottom, box.top))
+    area = box.area
+    x, right, y, top = (f"{n:.2f}" for n in (area.left, area.right, -area.bottom, -area.top))
     colours = f"c 7 -{palette.FRAME} C 7 -{palette.FRAME_GROUND}"
     return f"{colours} P 4 {x} {y} {right} {y} {right} {top} {x} {top}"
 
 
-def _name(box: Box) -> str:
-    width = box.right - box.left - 2 * AIR
+def _name(box: Fence) -> str:
+    area = box.area
+    width = area.right - area.left - 2 * AIR
     cell = f'<TD ALIGN="LEFT" FIXEDSIZE="TRUE" WIDTH="{width:.0f}" HEIGHT="{HEADING}">'
     inside = label.font(label.html(box.name), label.NUMBER_SIZE, palette.QUIET)
-    place = f"{(box.left + box.right) / 2:.2f},{box.top - HEADING / 2 - 2:.2f}"
+    place = f"{(area.left + area.right) / 2:.2f},{-area.top - HEADING / 2 - 2:.2f}"
     return f'{box.frame.id} [pos="{place}", label=<{label.table([f"{cell}{inside}</TD>"])}>]\n'
 
 

@@ -1,31 +1,26 @@
-"""A diagram as SVG, written by ourselves from the positions that Graphviz found.
+"""A diagram as SVG, written by ourselves from a placement.
 
-Graphviz says what to draw as a list of small operations (its `json` output, `_draw_`), with the
-measured width of every piece of text. Each piece is written with that width as `textLength`, so
-that it stays in its box whatever font the reader has; raised text is written as smaller, shifted
-text, as `baseline-shift` is not understood everywhere.
+Each piece of text is written with its measured width as `textLength`, so that it stays in its box
+whatever font the reader has; raised text is written as smaller, shifted text, as `baseline-shift`
+is not understood everywhere.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from functools import cache, reduce
 from xml.sax.saxutils import escape, quoteattr
 
 from ..diagram import Diagram
-from . import dot, label, palette
-from .engine import layout
+from . import label, palette
 from .fonts import CSS_FAMILY
-from .frames import AIR, Box, boxes
+from .frames import AIR, Fence, boxes
+from .placement import CLEAR, Area, Block, Box, Placement, Shape, Words
+from .placing import no_search_for_cycles, placed
 
 MARGIN = 12
-BOLD, ITALIC, UNDERLINE, RAISED, LOWERED, STRUCK = 1, 2, 4, 8, 16, 32
-"""Graphviz's flags of a piece of text."""
-SMALLER = 5 / 6
-"""How much smaller Graphviz measures raised and lowered text than its size says."""
-CLEAR = "none"
+TAKES = {"M": 1, "L": 1, "H": 1, "Q": 2, "C": 3, "Z": 0}
+"""How many points each step of a path takes."""
 
 STYLE = (
     "text{white-space:pre}"
@@ -33,37 +28,23 @@ STYLE = (
     ".edge:hover>path{stroke-width:2.4}"
 )
 
-Ops = list[dict[str, Any]]
-
 
 def encode(diagram: Diagram, ground: str = palette.WHITE) -> bytes:
     """The diagram as SVG. ground: the colour behind it, or `"none"`."""
-    drawing = json.loads(layout(dot.text(diagram), "json"))
-    return "".join(_Writer(diagram, drawing, ground).written()).encode("utf-8")
-
-
-@dataclass(frozen=True, slots=True)
-class _Pen:
-    """What is drawn with, while operations follow each other."""
-
-    stroke: str = palette.TEXT
-    fill: str = CLEAR
-    width: float = 1.0
-    dash: str = ""
-    size: float = label.TEXT_SIZE
-    flags: int = 0
+    with no_search_for_cycles():
+        return "".join(_Writer(diagram, placed(diagram), ground).written()).encode("utf-8")
 
 
 class _Writer:
-    def __init__(self, diagram: Diagram, drawing: dict[str, Any], ground: str) -> None:
+    def __init__(self, diagram: Diagram, placement: Placement, ground: str) -> None:
         self.diagram = diagram
         self.ground = ground
-        self.frames = boxes(diagram, drawing)
-        left, bottom, right, top = _bounds(drawing["bb"], self.frames)
-        self.left, self.top = left - MARGIN, top + MARGIN
-        self.width, self.height = right - left + 2 * MARGIN, top - bottom + 2 * MARGIN
-        things = [*drawing.get("objects", ()), *drawing.get("edges", ())]
-        self.ops = {thing["id"]: _operations(thing) for thing in things if "id" in thing}
+        self.blocks = placement.blocks
+        self.frames = boxes(diagram, placement)
+        whole = reduce(Area.around, (box.area for box in self.frames), placement.area)
+        self.left, self.top = whole.left - MARGIN, whole.top - MARGIN
+        self.width = whole.right - whole.left + 2 * MARGIN
+        self.height = whole.bottom - whole.top + 2 * MARGIN
 
     def written(self) -> Iterator[str]:
         width, height = rounded(self.width), rounded(self.height)
@@ -79,7 +60,7 @@ class _Writer:
         nodes = {node.id: node for node in self.diagram.nodes}
         yield from map(self._frame, self.frames)
         for edge in self.diagram.edges:
-            yield from self._group(edge.id, f"edge {edge.kind}", dot.edge_title(edge, nodes))
+            yield from self._group(edge.id, f"edge {edge.kind}", label.edge_title(edge, nodes))
         for node in self.diagram.nodes:
             title = label.described(node.name, node.shown)
             yield from self._group(node.id, f"node {node.kind}", title)
@@ -87,163 +68,92 @@ class _Writer:
 
     def _group(self, id: str, kind: str, title: str) -> Iterator[str]:
         yield f'<g id="{id}" class="{kind}">\n<title>{escape(label.clean(title))}</title>\n'
-        for ops in self.ops.get(id, ()):
-            yield from self._drawn(ops)
+        for x, y, block in self.blocks.get(id, ()):
+            yield from drawn(block, x - self.left, y - self.top)
         yield "</g>\n"
 
-    def _frame(self, box: Box) -> str:
-        x, y = box.left - self.left, self.top - box.top
-        width, height = rounded(box.right - box.left), rounded(box.top - box.bottom)
+    def _frame(self, box: Fence) -> str:
+        x, y = box.area.left - self.left, box.area.top - self.top
+        width, height = box.area.right - box.area.left, box.area.bottom - box.area.top
         corner = f'x="{rounded(x)}" y="{rounded(y)}"'
         head = f'x="{rounded(x + AIR)}" y="{rounded(y + label.NUMBER_SIZE + 3)}"'
         return (
             f'<g id="{box.frame.id}" class="frame">\n'
             f"<title>{escape(label.clean(box.frame.name))}</title>\n"
-            f'<rect {corner} width="{width}" height="{height}" rx="8"'
+            f'<rect {corner} width="{rounded(width)}" height="{rounded(height)}" rx="8"'
             f' fill="{palette.FRAME_GROUND}" stroke="{palette.FRAME}"/>\n'
             f'<text {head} font-size="{label.NUMBER_SIZE}" fill="{palette.QUIET}">'
             f"{escape(box.name)}</text>\n</g>\n"
         )
 
-    def _drawn(self, ops: Ops) -> Iterator[str]:
-        pen = _Pen()
-        for op in ops:
-            kind = op["op"]
-            if kind == "T":
-                yield self._text(op, pen)
-            elif kind in "PpLBbEe":
-                yield self._shape(op, pen)
-            else:
-                pen = _changed(pen, op)
 
-    # ------------------------------------------------------------------ shapes
-
-    def _shape(self, op: dict[str, Any], pen: _Pen) -> str:
-        fill = pen.fill if op["op"] in "PBE" else CLEAR
-        if fill == CLEAR and pen.stroke == CLEAR:
-            return ""
-        line = f' stroke="{pen.stroke}"' if pen.stroke != CLEAR else ""
-        if line and pen.width != 1:
-            line += f' stroke-width="{rounded(pen.width)}"'
-        if line and pen.dash:
-            line += f' stroke-dasharray="{pen.dash}"'
-        if not line and op["op"] == "P":
-            line = ' shape-rendering="crispEdges"'  # no seams between the cells of a heatmap
-        return f'<path d="{self._path(op)}" fill="{fill}"{line}/>\n'
-
-    def _path(self, op: dict[str, Any]) -> str:
-        if op["op"] in "Ee":
-            return self._ellipse(*op["rect"])
-        points = [self._at(x, y) for x, y in op["points"]]
-        if op["op"] in "Bb":
-            return f"M{points[0]}" + "".join(_curves(points)) + ("Z" if op["op"] == "B" else "")
-        end = "Z" if op["op"] in "Pp" else ""
-        return "M" + "L".join(points) + end
-
-    def _ellipse(self, x: float, y: float, a: float, b: float) -> str:
-        arc = f"A{rounded(a)} {rounded(b)} 0 1 0 "
-        return f"M{self._at(x - a, y)}{arc}{self._at(x + a, y)}{arc}{self._at(x - a, y)}Z"
-
-    def _at(self, x: float, y: float) -> str:
-        return f"{rounded(x - self.left)} {rounded(self.top - y)}"
-
-    # ------------------------------------------------------------------ text
-
-    def _text(self, op: dict[str, Any], pen: _Pen) -> str:
-        # Graphviz doubles backslashes once more than JSON asks for.
-        words, width = label.clean(op["text"].replace("\\\\", "\\")), op["width"]
-        if not words.strip() or width <= 0:
-            return ""
-        x = op["pt"][0] - self.left - {"l": 0, "c": width / 2, "r": width}[op["align"]]
-        y = self.top - op["pt"][1]
-        struck = self._strike(x, y, width, pen) if pen.flags & STRUCK else ""
-        y, size = _shifted(y, pen)
-        return (
-            f'<text x="{rounded(x)}" y="{rounded(y)}" font-size="{rounded(size)}"'
-            f' fill="{pen.stroke}"{_face(pen.flags)} textLength="{rounded(width)}"'
-            f' lengthAdjust="spacingAndGlyphs">{escape(_firm(words))}</text>\n{struck}'
-        )
-
-    def _strike(self, x: float, y: float, width: float, pen: _Pen) -> str:
-        """A line at one height through all of a name, raised letters included."""
-        height = rounded(y - 0.28 * label.TEXT_SIZE)
-        return (
-            f'<path d="M{rounded(x)} {height}H{rounded(x + width)}" fill="none"'
-            f' stroke="{pen.stroke}" stroke-width="0.9"/>\n'
-        )
+# ---------------------------------------------------------------------- marks
 
 
-def _bounds(text: str, frames: list[Box]) -> tuple[float, float, float, float]:
-    """The extent of a layout, with the frames that reach beyond it."""
-    left, bottom, right, top = (float(x) for x in text.split(","))
+def drawn(block: Block, x: float, y: float) -> Iterator[str]:
+    """A block and those inside it, with its upper left corner at x, y."""
+    for mark in block.marks:
+        yield _text(mark, x, y) if isinstance(mark, Words) else _area(mark, x, y)
+    for dx, dy, inner in block.inside:
+        yield from drawn(inner, x + dx, y + dy)
+
+
+def _area(mark: Shape | Box, x: float, y: float) -> str:
+    if mark.fill == CLEAR and mark.stroke == CLEAR:
+        return ""
+    line = f' stroke="{mark.stroke}"' if mark.stroke != CLEAR else ""
+    if line and mark.dash:
+        line += f' stroke-dasharray="{mark.dash}"'
+    if isinstance(mark, Box):
+        path = _box(mark, x + mark.x, y + mark.y)
+        line = line or ' shape-rendering="crispEdges"'  # no seams between cells of a heatmap
+    else:
+        path = _path(mark, x, y)
+        if line and mark.width != 1:
+            line += f' stroke-width="{rounded(mark.width)}"'
+    return f'<path d="{path}" fill="{mark.fill}"{line}/>\n'
+
+
+def _box(box: Box, x: float, y: float) -> str:
+    a, b = x + box.width, y + box.height
+    if not box.corner:
+        return _form("MLLLZ") % (x, y, a, y, a, b, x, b)
+    r = min(box.corner, box.width / 2, box.height / 2)
+    return _form("MLQLQLQLQZ") % (
+        x + r, y, a - r, y, a, y, a, y + r, a, b - r, a, b, a - r, b,
+        x + r, b, x, b, x, b - r, x, y + r, x, y, x + r, y,
+    )  # fmt: skip
+
+
+def _path(shape: Shape, x: float, y: float) -> str:
+    numbers = [n for a, b in shape.points for n in (a + x, b + y)]
+    if "H" in shape.code:
+        numbers.pop()
+    return _form(shape.code) % tuple(numbers)
+
+
+def _text(words: Words, dx: float, dy: float) -> str:
+    x, y, width, text, size, colour, bold, italic = words
+    face = (' font-weight="bold"' if bold else "") + (' font-style="italic"' if italic else "")
     return (
-        min(left, *(box.left for box in frames), left),
-        min(bottom, *(box.bottom for box in frames), bottom),
-        max(right, *(box.right for box in frames), right),
-        max(top, *(box.top for box in frames), top),
+        f'<text x="{x + dx:.7g}" y="{y + dy:.7g}" font-size="{size:.4g}"'
+        f' fill="{colour}"{face} textLength="{width:.7g}"'
+        f' lengthAdjust="spacingAndGlyphs">{escape(_firm(text))}</text>\n'
     )
 
 
-def _operations(thing: dict[str, Any]) -> list[Ops]:
-    return [thing[key] for key in ("_draw_", "_hdraw_", "_tdraw_", "_ldraw_") if key in thing]
-
-
-def _changed(pen: _Pen, op: dict[str, Any]) -> _Pen:
-    """The pen after an operation that draws nothing itself."""
-    kind = op["op"]
-    if kind == "c":
-        return replace(pen, stroke=_colour(op))
-    if kind == "C":
-        return replace(pen, fill=_colour(op))
-    if kind == "F":
-        return replace(pen, size=op["size"])
-    if kind == "t":
-        return replace(pen, flags=op["fontchar"])
-    return _styled(pen, op["style"]) if kind == "S" else pen
-
-
-def _styled(pen: _Pen, style: str) -> _Pen:
-    if style.startswith("setlinewidth("):
-        return replace(pen, width=float(style[13:-1]))
-    for word, dash in (("dashed", "5 3"), ("dotted", "1 3"), ("solid", "")):
-        if style.startswith(word):  # Graphviz 14 lets rubbish follow the word at a table's border
-            return replace(pen, dash=dash)
-    return pen
-
-
-def _colour(op: dict[str, Any]) -> str:
-    colour = str(op.get("color", CLEAR))
-    return CLEAR if len(colour) == 9 and colour.endswith("00") else colour
-
-
-def _curves(points: list[str]) -> Iterator[str]:
-    """Bézier segments; straight ones as lines."""
-    for i in range(0, len(points) - 3, 3):
-        start, one, two, end = points[i : i + 4]
-        if start == one and two == end:
-            yield f"L{end}" if start != end else ""
-        else:
-            yield f"C{one} {two} {end}"
-
-
-def _shifted(y: float, pen: _Pen) -> tuple[float, float]:
-    """Height and size of a piece of text, raised and lowered ones included."""
-    if pen.flags & RAISED:
-        return y - 0.42 * pen.size, pen.size * SMALLER
-    if pen.flags & LOWERED:
-        return y + 0.22 * pen.size, pen.size * SMALLER
-    return y, pen.size
-
-
-def _face(flags: int) -> str:
-    bold = ' font-weight="bold"' if flags & BOLD else ""
-    italic = ' font-style="italic"' if flags & ITALIC else ""
-    line = ' text-decoration="underline"' if flags & UNDERLINE else ""
-    return bold + italic + line
+@cache
+def _form(code: str) -> str:
+    """A path with places for its numbers."""
+    return "".join(letter + " ".join(["%.7g %.7g"] * TAKES[letter]) for letter in code).replace(
+        "H%.7g %.7g", "H%.7g"
+    )
 
 
 def _firm(words: str) -> str:
     """Spaces at the ends made unbreakable, as SVG drops others and would stretch the rest."""
+    if words[0] != " " != words[-1]:
+        return words
     left, right = len(words) - len(words.lstrip(" ")), len(words) - len(words.rstrip(" "))
     return "\u00a0" * left + words.strip(" ") + "\u00a0" * right
 

@@ -1,0 +1,130 @@
+"""Long arrows in one lane: each runs along a track above or below its row, and turns into boxes.
+
+Arrows that leave one box with data share a track, as branches of one line; so do those that bring
+gradients to one box. Tracks are stacked, the shorter ones nearer to the row, so that arrows cross
+only where their ends lie between each other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..diagram import FORWARD_LANE
+from .grid import Grid, Spot, Way
+
+SPACE = 10.0
+"""Between tracks."""
+UNDER = 3.0
+"""Between a line and what is written above it."""
+
+
+@dataclass(slots=True, eq=False)
+class Track:
+    """A line along a lane. hub: the box where its arrows meet. depth: its distance from the row.
+
+    written: the arrays that are written at it, each with the box in whose gap they stand.
+    ports: where arrows turn into a box, by the box's id; a passage stands there for a box that
+    is in another lane.
+    """
+
+    lane: int
+    above: bool
+    hub: Spot
+    ways: list[Way] = field(default_factory=list)
+    written: list[tuple[Way, int]] = field(default_factory=list)
+    depth: float = 0.0
+    ports: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def spots(self) -> list[Spot]:
+        """Its boxes, the hub first."""
+        found = {id(self.hub): self.hub}
+        for way in self.ways:
+            for spot in (way.tail, way.head):
+                found[id(spot)] = spot
+        return list(found.values())
+
+    @property
+    def height(self) -> float:
+        """The height of what is written above the line."""
+        return max((w.label.height + UNDER for w, _ in self.written if w.label), default=0.0)
+
+
+def found(grid: Grid) -> list[Track]:
+    """The tracks of a grid, and in which gap each of their labels stands."""
+    tracks: dict[object, Track] = {}
+    for way in grid.around:
+        hub = way.head if way.edge.kind == "gradient" else way.tail
+        lane = hub.node.lane
+        rightwards = way.ends[0] is hub
+        key = id(hub), rightwards, way.edge.kind == "gradient"
+        track = tracks.setdefault(key, Track(lane, lane <= FORWARD_LANE, hub))
+        track.ways.append(way)
+    for way in grid.across:
+        above = way.tail.node.lane < way.head.node.lane
+        tracks[id(way)] = Track(way.head.node.lane, above, way.head, [way])
+    for track in tracks.values():
+        track.written = _written(track)
+    return list(tracks.values())
+
+
+def _written(track: Track) -> list[tuple[Way, int]]:
+    """The labels of a track with the rank of the box right before the gap that they stand in."""
+    same_lane = [way for way in track.ways if way.tail.node.lane == way.head.node.lane]
+    ways = [way for way in same_lane if way.label is not None]
+    same = len({way.edge.shown for way in ways}) == 1 if len(ways) > 1 else False
+    if same:
+        ways = ways[:1]
+    found = []
+    for way in ways:
+        left, right = way.ends
+        by_hub = same or (len(track.ways) == 1 and track.hub is way.tail)
+        spot = track.hub if by_hub else (way.tail if track.hub is way.head else way.head)
+        at = left.rank if spot is left else right.rank - 1
+        found.append((way, at))
+    return found
+
+
+# ---------------------------------------------------------------------- how deep tracks lie
+
+
+def stack(tracks: list[Track], start: float) -> float:
+    """Sets the depth of the tracks at one side of a lane; returns how far they reach."""
+    if not tracks:
+        return start
+    spans = [_span(track) for track in tracks]
+    stops = sorted({x for span in spans for x in span})
+    place = {x: i for i, x in enumerate(stops)}
+    filled = np.full(len(stops), start)
+    for i in sorted(range(len(tracks)), key=lambda i: (spans[i][1] - spans[i][0], i)):
+        track, (left, right) = tracks[i], (place[x] for x in spans[i])
+        at = float(filled[left : right + 1].max())
+        track.depth = at if track.above else at + track.height
+        filled[left : right + 1] = at + track.height + SPACE
+    return float(filled.max())
+
+
+def _span(track: Track) -> tuple[float, float]:
+    """What a track covers: it ends beside the middle of a box, where another one may start."""
+    xs = [track.ports.get(spot.node.id, spot.x) for spot in track.spots]
+    return min(xs) + 1, max(xs) - 1
+
+
+def set_ports(tracks: list[Track]) -> None:
+    """Where each track turns into its boxes: lower tracks further out, so that none cross."""
+    sides: dict[tuple[int, bool, bool], list[tuple[float, Track, Spot]]] = {}
+    for track in tracks:
+        spots = track.spots
+        left, right = min(s.x for s in spots), max(s.x for s in spots)
+        for spot in spots:
+            if spot.node.id not in track.ports:
+                at_left = spot.x > left if spot is not track.hub else spot.x >= right
+                key = (id(spot), track.above, at_left)
+                sides.setdefault(key, []).append((track.depth, track, spot))
+    for (_, _, at_left), ends in sides.items():
+        ends.sort(key=lambda end: end[0])
+        for i, (_, track, spot) in enumerate(ends):
+            out = spot.half * (len(ends) - i) / (len(ends) + 1)
+            track.ports[spot.node.id] = spot.x - out if at_left else spot.x + out
