@@ -13,7 +13,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Callable, Iterable
-from types import FunctionType, MethodType, ModuleType
+from types import ModuleType
 from typing import Any
 
 from .errors import RecordError, UsageError
@@ -21,6 +21,7 @@ from .recording import operators as _operators  # noqa: F401  puts the operators
 from .recording.array import Array
 from .recording.blocks import block
 from .recording.entrance import Entrance, Marked
+from .recording.expression import planned
 from .recording.load import load
 from .recording.scope import program, swap, unswap
 from .recording.tape import Tape, active, foreign
@@ -141,57 +142,16 @@ def trace_call(module: ModuleType, expression: str) -> Trace:
     """Evaluates an expression in a loaded module, with everything in it traced.
 
     When the expression is one call of a function of the module, its arguments are made first, by
-    code that is not traced, and named after the variables or parameters that they are.
+    code that is not traced, and named after the variables or parameters that they are; except
+    where an argument runs the module's own code on arrays, which is then traced too.
     """
     namespace = vars(module)
     try:
         tree = ast.parse(expression.strip(), mode="eval")
     except SyntaxError as error:
         raise UsageError(f"cannot parse the expression {expression!r}: {error.msg}") from None
-    call = tree.body
-    function = _called(call, namespace)
-    if isinstance(call, ast.Call) and function is not None:
-        args, kwargs, names = _arguments(call, namespace)
-        return _run(function, args, kwargs, names, namespace)
-    code = compile(tree, "<expression>", "eval")
-    whole = FunctionType(code, namespace, expression)
-    return _run(whole, (), {}, [], namespace)
-
-
-def _called(call: ast.expr, namespace: dict[str, Any]) -> Any:
-    """The user's own function or method that the expression calls, if that is all it does."""
-    if not isinstance(call, ast.Call):
-        return None
-    function = _evaluate(call.func, namespace)
-    inner = function if isinstance(function, (FunctionType, MethodType)) else None
-    if inner is None and not isinstance(function, type):
-        inner = getattr(type(function), "__call__", None)
-    code = getattr(getattr(inner, "__func__", inner), "__code__", None)
-    return function if code is not None and not foreign(code.co_filename) else None
-
-
-def _arguments(
-    call: ast.Call, namespace: dict[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any], list[str | None]]:
-    args: list[Any] = []
-    names: list[str | None] = []
-    for argument in call.args:
-        if isinstance(argument, ast.Starred):
-            items = list(_evaluate(argument.value, namespace))
-            args += items
-            names += [None] * len(items)
-        else:
-            args.append(_evaluate(argument, namespace))
-            names.append(argument.id if isinstance(argument, ast.Name) else None)
-    kwargs: dict[str, Any] = {}
-    for keyword in call.keywords:
-        value = _evaluate(keyword.value, namespace)
-        kwargs.update(value if keyword.arg is None else {keyword.arg: value})
-    return tuple(args), kwargs, names
-
-
-def _evaluate(node: ast.expr, namespace: dict[str, Any]) -> Any:
-    return eval(compile(ast.Expression(node), "<expression>", "eval"), namespace)
+    plan = planned(tree, expression, namespace)
+    return _run(plan.function, plan.args, plan.kwargs, plan.names, namespace)
 
 
 def input(data: Any, name: str | None = None) -> Any:

@@ -1,0 +1,75 @@
+"""What hand-written networks in the wild do, each thing in the smallest form that shows it."""
+
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+from tracenet import tracer
+
+from .differences import numerical
+
+
+@pytest.fixture
+def program(tmp_path, monkeypatch):
+    """Writes the files of a program, and forgets its modules afterwards."""
+    known = set(sys.modules)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+    def write(**files):
+        for name, text in files.items():
+            path = tmp_path / (name.replace("__", "/") + ".py")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("import numpy as np\n" + textwrap.dedent(text))
+        return tmp_path
+
+    yield write
+    for name in set(sys.modules) - known:
+        if getattr(sys.modules[name], "__file__", None) is None or str(tmp_path) in str(
+            sys.modules[name].__file__
+        ):
+            del sys.modules[name]
+
+
+# ---------------------------------------------------------------------- what is called
+
+NET = """
+    def forward(x, params):
+        return np.tanh(params["W"] @ x)
+    def cost(a, y):
+        return np.sum((a - y) ** 2)
+    def start(rows, columns):
+        return {"W": np.full((rows, columns), 0.5)}
+    class Net:
+        count = 0
+        def __init__(self):
+            self.W = np.ones((2, 2))
+        def run(self, x):
+            self.count += 1
+            return self.W @ x
+"""
+
+
+def test_a_run_of_the_program_in_an_argument_is_traced(program):
+    module = tracer.load(program(net=NET) / "net.py")
+    module.x, module.y, module.params = np.ones(2), np.zeros(3), module.start(3, 2)
+    trace = tracer.trace_call(module, "cost(forward(x, params), y)")
+    found = trace.backward().gradient("W")
+    loss = lambda: module.cost(module.forward(module.x, module.params), module.y)
+    assert np.allclose(found, numerical(loss, module.params["W"]))
+
+
+def test_arguments_that_only_ask_for_shapes_are_made_first(program):
+    module = tracer.load(program(net=NET) / "net.py")
+    module.x = np.ones(2)
+    trace = tracer.trace_call(module, "forward(x, start(len(x), x.shape[0]))")
+    assert trace.value("W").role == "parameter" and len(trace.ops) == 2
+
+
+def test_a_method_of_a_result_runs_the_program_once(program):
+    module = tracer.load(program(net=NET) / "net.py")
+    module.net, module.x = module.Net(), np.ones(2)
+    trace = tracer.trace_call(module, "net.run(x).sum()")
+    assert module.net.count == 1
+    assert np.array_equal(trace.backward().gradient("W"), np.ones((2, 2)))

@@ -1,0 +1,124 @@
+"""What an expression given to `trace_call` runs: one call with ready arguments, or all of it.
+
+Where the expression is one call of the program's own function, its arguments are made first,
+untraced, so that they come in by name: `iteration(X, Y, initialize(3), 0.5)`. Where an argument is
+itself a run of the program on arrays, as in `cost(forward(X, parameters), Y)`, it is part of what
+is traced, and so the whole expression is.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from types import FunctionType, MethodType
+from typing import Any
+
+import numpy as np
+
+from .entrance import attributes, is_plain
+from .tape import foreign
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A function to trace, its arguments, and the names that those have in the expression."""
+
+    function: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    names: list[str | None]
+
+
+def planned(tree: ast.Expression, text: str, namespace: dict[str, Any]) -> Planned:
+    """What to trace for a parsed expression that is to be evaluated in a module."""
+    call = tree.body
+    if isinstance(call, ast.Call) and not _runs(call.func):
+        function = _evaluate(call.func, namespace)
+        given = [*call.args, *(k.value for k in call.keywords)]
+        if _own(function) and not any(_computes(node, namespace) for node in given):
+            return Planned(function, *_arguments(call, namespace))
+    code = compile(tree, "<expression>", "eval")
+    return Planned(FunctionType(code, namespace, text), (), {}, [])
+
+
+def _runs(node: ast.AST) -> bool:
+    """Whether evaluating this calls something: `net.forward(x).sum` does, `net.forward` does not."""
+    return any(isinstance(inner, ast.Call) for inner in ast.walk(node))
+
+
+def _own(function: Any) -> bool:
+    """Whether this is a function or method of the program, not of a library and not a class."""
+    inner = function if isinstance(function, (FunctionType, MethodType)) else None
+    if inner is None and not isinstance(function, type):
+        inner = getattr(type(function), "__call__", None)
+    code = getattr(getattr(inner, "__func__", inner), "__code__", None)
+    return code is not None and not foreign(code.co_filename)
+
+
+def _computes(node: ast.expr, namespace: dict[str, Any]) -> bool:
+    """Whether an argument runs the program's own code on arrays: then it belongs to the trace."""
+    for call in ast.walk(node):
+        if not isinstance(call, ast.Call) or _runs(call.func):
+            continue
+        try:
+            function = _evaluate(call.func, namespace)
+        except Exception:  # the name of a loop or lambda variable: nothing of the program's
+            continue
+        given = [*call.args, *(k.value for k in call.keywords)]
+        if _own(function) and (
+            _holds(getattr(function, "__self__", None), set())
+            or any(_mentions(each, namespace) for each in given)
+        ):
+            return True
+    return False
+
+
+_ABOUT = {"shape", "size", "ndim", "dtype"}
+
+
+def _mentions(node: ast.AST, namespace: dict[str, Any]) -> bool:
+    """Whether an expression hands arrays over, and not only their shape or length."""
+    if isinstance(node, ast.Name):
+        return _holds(namespace.get(node.id), set())
+    if isinstance(node, ast.Attribute) and node.attr in _ABOUT:
+        return False
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "len":
+        return False
+    return any(_mentions(inner, namespace) for inner in ast.iter_child_nodes(node))
+
+
+def _holds(x: Any, seen: set[int]) -> bool:
+    if isinstance(x, np.ndarray):
+        return True
+    if id(x) in seen:
+        return False
+    seen.add(id(x))
+    if isinstance(x, dict):
+        return any(_holds(item, seen) for item in x.values())
+    if isinstance(x, (list, tuple)):
+        return any(_holds(item, seen) for item in x)
+    return is_plain(x) and any(_holds(item, seen) for _, item in attributes(x))
+
+
+def _arguments(
+    call: ast.Call, namespace: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any], list[str | None]]:
+    args: list[Any] = []
+    names: list[str | None] = []
+    for argument in call.args:
+        if isinstance(argument, ast.Starred):
+            items = list(_evaluate(argument.value, namespace))
+            args += items
+            names += [None] * len(items)
+        else:
+            args.append(_evaluate(argument, namespace))
+            names.append(argument.id if isinstance(argument, ast.Name) else None)
+    kwargs: dict[str, Any] = {}
+    for keyword in call.keywords:
+        value = _evaluate(keyword.value, namespace)
+        kwargs.update(value if keyword.arg is None else {keyword.arg: value})
+    return tuple(args), kwargs, names
+
+
+def _evaluate(node: ast.expr, namespace: dict[str, Any]) -> Any:
+    return eval(compile(ast.Expression(node), "<expression>", "eval"), namespace)
