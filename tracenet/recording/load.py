@@ -6,6 +6,7 @@ part. It sees the traced namespaces only while a trace of it runs (see `scope`).
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
 from pathlib import Path
@@ -18,7 +19,8 @@ from . import source
 def load(path: str | Path) -> ModuleType:
     """Runs the Python file at `path` and returns it as a module.
 
-    Modules that it imports from its own folder are found, as when it is run as a script.
+    Modules that it imports from its own folder are found, as when it is run as a script. A file of
+    a package is imported as part of it, so that `from ..layers import *` finds what it means.
 
     Raises LoadError where there is no such file or it does not parse; what the file itself raises
     is passed on.
@@ -39,14 +41,16 @@ def load(path: str | Path) -> ModuleType:
 
 def _run(file: Path) -> ModuleType:
     source.forget()
-    name = file.stem if file.stem not in sys.modules else f"{file.stem}_loaded"
+    _findable(str(file.parent))
+    name = _name_in_package(file) or file.stem
+    known = sys.modules.get(name)
+    if known is not None and "." in name and getattr(known, "__file__", None) == str(file):
+        return known  # its package has imported it: a second copy would have classes of its own
+    name = name if known is None else f"{name}_loaded"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise LoadError(f"cannot load {str(file)!r}: its name must end in .py")
     module = importlib.util.module_from_spec(spec)
-    folder = str(file.parent)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
@@ -54,3 +58,31 @@ def _run(file: Path) -> ModuleType:
         sys.modules.pop(name, None)
         raise
     return module
+
+
+def _name_in_package(file: Path) -> str | None:
+    """The dotted name of a file in a package that can be imported: it is, here."""
+    package, root = _package(file)
+    if not package:
+        return None
+    _findable(str(root))
+    try:
+        importlib.import_module(".".join(package))
+    except ImportError:  # what the package needs, the file itself may do without
+        return None
+    return ".".join((*package, file.stem))
+
+
+def _package(file: Path) -> tuple[tuple[str, ...], Path]:
+    """The package that a file is in, by the `__init__.py` of its folders, and the folder of that."""
+    names: list[str] = []
+    folder = file.parent
+    while (folder / "__init__.py").is_file() and folder.name.isidentifier():
+        names.insert(0, folder.name)
+        folder = folder.parent
+    return tuple(names), folder
+
+
+def _findable(folder: str) -> None:
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
