@@ -17,9 +17,9 @@ def program(tmp_path, monkeypatch):
     known = set(sys.modules)
     monkeypatch.setattr(sys, "path", list(sys.path))
 
-    def write(**files):
+    def write(files):
         for name, text in files.items():
-            path = tmp_path / (name.replace("__", "/") + ".py")
+            path = tmp_path / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("import numpy as np\n" + textwrap.dedent(text))
         return tmp_path
@@ -52,7 +52,7 @@ NET = """
 
 
 def test_a_run_of_the_program_in_an_argument_is_traced(program):
-    module = tracer.load(program(net=NET) / "net.py")
+    module = tracer.load(program({"net.py": NET}) / "net.py")
     module.x, module.y, module.params = np.ones(2), np.zeros(3), module.start(3, 2)
     trace = tracer.trace_call(module, "cost(forward(x, params), y)")
     found = trace.backward().gradient("W")
@@ -61,15 +61,74 @@ def test_a_run_of_the_program_in_an_argument_is_traced(program):
 
 
 def test_arguments_that_only_ask_for_shapes_are_made_first(program):
-    module = tracer.load(program(net=NET) / "net.py")
+    module = tracer.load(program({"net.py": NET}) / "net.py")
     module.x = np.ones(2)
     trace = tracer.trace_call(module, "forward(x, start(len(x), x.shape[0]))")
     assert trace.value("W").role == "parameter" and len(trace.ops) == 2
 
 
 def test_a_method_of_a_result_runs_the_program_once(program):
-    module = tracer.load(program(net=NET) / "net.py")
+    module = tracer.load(program({"net.py": NET}) / "net.py")
     module.net, module.x = module.Net(), np.ones(2)
     trace = tracer.trace_call(module, "net.run(x).sum()")
     assert module.net.count == 1
     assert np.array_equal(trace.backward().gradient("W"), np.ones((2, 2)))
+
+
+# ---------------------------------------------------------------------- files of a program
+
+
+def test_a_file_of_a_package_imports_its_neighbours(program):
+    folder = program(
+        {
+            "wild/__init__.py": "",
+            "wild/parts/__init__.py": "",
+            "wild/layers.py": """
+                def dense(x, W):
+                    out = np.zeros(2)
+                    out[:] = W @ x
+                    return out
+            """,
+            "wild/parts/net.py": """
+                from ..layers import dense
+                def loss(x, W):
+                    return dense(x, W).sum()
+            """,
+        }
+    )
+    module = tracer.load(folder / "wild" / "parts" / "net.py")
+    assert module.__name__ == "wild.parts.net"
+    module.x, module.W = np.ones(3), np.ones((2, 3))
+    trace = tracer.trace_call(module, "loss(x, W)").backward()
+    assert np.array_equal(trace.gradient("W"), np.ones((2, 3)))
+    assert [block.name for block in trace.blocks][:2] == ["loss", "dense"]
+    assert tracer.load(folder / "wild" / "parts" / "net.py") is module
+
+
+def test_a_package_that_does_not_import_is_no_reason_to_fail(program):
+    files = {"wild/__init__.py": "import nowhere_to_be_found", "wild/net.py": "x = 1"}
+    assert tracer.load(program(files) / "wild" / "net.py").x == 1
+
+
+def test_what_is_imported_from_another_folder_is_traced(program):
+    folder = program(
+        {
+            "common/deeper.py": """
+                def fill(x):
+                    out = np.zeros(2)
+                    out[0] = x
+                    return out
+            """,
+            "common/tools.py": "from common import deeper",
+            "chapter/net.py": """
+                from common.tools import deeper
+                def loss(x):
+                    return deeper.fill(x * 3).sum()
+            """,
+        }
+    )
+    sys.path.insert(0, str(folder))
+    module = tracer.load(folder / "chapter" / "net.py")
+    trace = tracer.trace(module.loss, np.float64(2.0))
+    assert trace.backward().gradient("x") == 3 and not trace.left
+    assert module.deeper.np is np
