@@ -2,6 +2,7 @@
 
 import sys
 import textwrap
+from collections import OrderedDict, defaultdict
 
 import numpy as np
 import pytest
@@ -132,3 +133,49 @@ def test_what_is_imported_from_another_folder_is_traced(program):
     trace = tracer.trace(module.loss, np.float64(2.0))
     assert trace.backward().gradient("x") == 3 and not trace.left
     assert module.deeper.np is np
+
+
+# ---------------------------------------------------------------------- what holds the arrays
+
+
+class Layer:
+    def __init__(self, W):
+        self.W, self.seen = W, None
+
+    def forward(self, x):
+        self.seen = x
+        return self.W @ x
+
+
+def test_arrays_in_kinds_of_dict_and_list_are_found_and_put_back():
+    class Stack(list):
+        pass
+
+    layers = OrderedDict(a=Layer(np.ones((2, 2))), b=Layer(np.ones((1, 2))))
+    sizes = defaultdict(list, {"bias": Stack([np.ones(1)])})
+
+    def network(x, layers, sizes):
+        for layer in layers.values():
+            x = layer.forward(x)
+        return np.sum(x + sizes["bias"][0])
+
+    trace = tracer.trace(network, np.ones(2), layers, sizes).backward()
+    assert np.array_equal(trace.gradient("W"), [[1, 1], [1, 1]])
+    assert trace.gradient("bias[0]") == [1]
+    assert type(layers["a"].seen) is type(layers["b"].seen) is np.ndarray
+    assert type(layers) is OrderedDict and type(sizes["bias"][0]) is np.ndarray
+
+
+def test_arrays_of_objects_hold_plain_arrays_afterwards():
+    class Optimizer:
+        memory = None
+
+    def step(optimizer, params):
+        optimizer.memory = np.empty(2, dtype=object)
+        for i, p in enumerate(params):
+            optimizer.memory[i] = {"m": p * 2}
+        return params[0]
+
+    optimizer = Optimizer()
+    tracer.trace(step, optimizer, [np.ones(2), np.ones(3)])
+    assert [type(kept["m"]) for kept in optimizer.memory] == [np.ndarray, np.ndarray]

@@ -92,7 +92,7 @@ class Entrance:
         kind = type(x)
         if kind is np.ndarray:
             return self._array(x, name, path, None, contained)
-        if kind is dict or kind is list:
+        if isinstance(x, (dict, list)):
             self._container(x, name, path)
             return x
         if kind in _ATOMS:
@@ -149,8 +149,8 @@ class Entrance:
         self._seen[id(x)] = x
         self._held.append(x)
         self._containers.append(x)
-        if type(x) is dict:
-            for key, item in x.items():  # values are exchanged; the keys stay
+        if isinstance(x, dict):
+            for key, item in list(x.items()):  # values are exchanged; the keys stay
                 inner = key if type(key) is str else f"{name}[{key!r}]"
                 if type(item) is float:
                     self._numbers.append((x, key, inner, (path, key)))
@@ -161,7 +161,7 @@ class Entrance:
                 new = self._enter(item, inner, (path, key), True)
                 if new is not item:
                     x[key] = new
-        elif type(x) is list:
+        elif isinstance(x, list):
             for i, item in enumerate(x):
                 if type(item) is float:
                     self._numbers.append((x, i, f"{name}[{i}]", (path, i)))
@@ -245,30 +245,34 @@ def unwrap(x: Any, done: set[int]) -> Any:
     kind = type(x)
     if kind is Array:
         return x.data
-    if kind in _ATOMS or kind is np.ndarray:
+    if kind in _ATOMS:
         return x
-    if kind is dict:
-        if id(x) not in done:
-            done.add(id(x))
-            for key, item in list(x.items()):
-                new = item.data if type(item) is Array else unwrap(item, done)
-                if new is not item:
-                    x[key] = new
-    elif kind is list:
-        if id(x) not in done:
-            done.add(id(x))
-            for i, item in enumerate(x):
-                new = item.data if type(item) is Array else unwrap(item, done)
-                if new is not item:
-                    x[i] = new
-    elif isinstance(x, tuple):
+    if kind is np.ndarray and x.dtype != object:
+        return x
+    if isinstance(x, tuple):
         items = [unwrap(item, done) for item in x]
         if any(new is not old for new, old in zip(items, x)):
             return tuple(items) if kind is tuple else kind(*items)
-    elif id(x) not in done and is_plain(x):
+    elif id(x) not in done:
         done.add(id(x))
+        _unwrap_inside(x, done)
+    return x
+
+
+def _unwrap_inside(x: Any, done: set[int]) -> None:
+    """The same for what a container holds."""
+    if isinstance(x, (dict, list)):
+        for key, item in list(x.items() if isinstance(x, dict) else enumerate(x)):
+            new = unwrap(item, done)
+            if new is not item:
+                x[key] = new
+    elif isinstance(x, np.ndarray):
+        for i, item in enumerate(x.flat):
+            new = unwrap(item, done)
+            if new is not item:
+                x[np.unravel_index(i, x.shape)] = new
+    elif is_plain(x):
         for name, item in attributes(x):
             new = unwrap(item, done)
             if new is not item:
                 object.__setattr__(x, name, new)
-    return x
