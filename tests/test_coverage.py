@@ -179,3 +179,112 @@ def test_arrays_of_objects_hold_plain_arrays_afterwards():
     optimizer = Optimizer()
     tracer.trace(step, optimizer, [np.ones(2), np.ones(3)])
     assert [type(kept["m"]) for kept in optimizer.memory] == [np.ndarray, np.ndarray]
+
+
+# ---------------------------------------------------------------------- hand-written passes
+
+LAYERS = """
+    class Dense:
+        def __init__(self, W):
+            self.W = W
+        def forward(self, x):
+            self.x = x
+            return self.W @ x
+        def backward(self, g):
+            self.dW = np.outer(g, self.x)
+            return self.W.T @ g
+
+    class Turn:
+        def forward(self, x):
+            return np.reshape(x, x.shape[::-1])
+        def backward(self, g):
+            return np.reshape(g, g.shape[::-1])
+
+    def step(x, layers):
+        for layer in layers:
+            x = layer.forward(x)
+        g = 2 * x
+        for layer in reversed(layers):
+            g = layer.backward(g)
+        return g
+
+    def both(x, W):
+        z = layer(x, W)
+        d = layer_prime(z)
+        return d * x
+
+    def layer(x, W):
+        return np.tanh(W * x)
+
+    def layer_prime(a):
+        return 1 - a ** 2
+
+    def backprop(x, W):
+        return both(x, W)
+
+    def train(xs, W):
+        for x in xs:
+            W = W - 0.1 * backprop(x, W)
+        return W
+
+    class Model:
+        def __init__(self, W):
+            self.W = W
+        def forward(self, x):
+            return self.W * x
+        def backward(self, a, x):
+            loss = self.measure(a)
+            g = 2 * a
+            self.dW = g * x
+            return loss
+        def measure(self, a):
+            squares = a ** 2
+            return np.sum(squares)
+
+    def run(model, x):
+        return model.backward(model.forward(x), x)
+"""
+
+
+def backward_blocks(trace):
+    return [
+        (block.name, trace.blocks[block.of].name if block.of is not None else None)
+        for block in trace.blocks
+        if block.phase == "backward"
+    ]
+
+
+def test_a_backward_that_keeps_no_values_is_paired_by_its_name(program):
+    module = tracer.load(program({"net.py": LAYERS}) / "net.py")
+    layers = [module.Turn(), module.Dense(np.ones((2, 3))), module.Turn()]
+    trace = tracer.trace(module.step, np.ones((1, 3)), layers)
+    assert backward_blocks(trace) == [
+        ("Turn 2 backward", "Turn 2"), ("Dense backward", "Dense"), ("Turn 1 backward", "Turn 1"),
+    ]  # fmt: skip
+
+
+def test_a_backprop_that_runs_both_passes_is_no_backward(program):
+    module = tracer.load(program({"net.py": LAYERS}) / "net.py")
+    trace = tracer.trace(module.train, [np.ones(2), np.ones(2)], np.ones(2))
+    assert [b.name for b in trace.blocks if b.function == "layer"] == ["layer", "layer"]
+    assert backward_blocks(trace) == []
+
+
+def test_a_loss_computed_in_a_backward_is_differentiated_and_drawn(program, tmp_path):
+    module = tracer.load(program({"net.py": LAYERS}) / "net.py")
+    model = module.Model(np.full(3, 2.0))
+    trace = tracer.trace(module.run, model, np.ones(3)).backward()
+    assert np.array_equal(trace.gradient("W"), [4, 4, 4])
+    assert trace.render(tmp_path / "model.dot").stat().st_size
+
+
+def test_the_gradient_of_a_write_is_drawn(tmp_path):
+    def f(x, W):
+        out = np.zeros(2)
+        for i in range(2):
+            out[i] = np.sum(W[i] * x)
+        return np.sum(out**2)
+
+    trace = tracer.trace(f, np.ones(3), np.ones((2, 3))).backward()
+    assert trace.render(tmp_path / "write.dot").stat().st_size
+    assert trace.render(tmp_path / "ops.dot", view="ops").stat().st_size

@@ -49,7 +49,7 @@ def blocks_of(tape: Tape, title: str, blocks: list[Block], recorded: int) -> lis
     ran = {block_of[op[4]] for op in tape.ops[:recorded]}
     _number(blocks, {b for block in ran for b in up_to(blocks, block, 0)})
     _open_root(blocks, block_of, ran)
-    _set_phases(blocks)
+    _set_phases(blocks, _both_passes(tape, blocks, block_of, recorded))
     return block_of
 
 
@@ -90,7 +90,7 @@ def _phase(function: str, around: str) -> str:
 
 def _friendly(function: str, owner: str | None) -> str:
     """`linear_forward` is drawn as `linear`, `Linear.forward` as `Linear`."""
-    if owner is not None and function in ("forward", "__call__", "call"):
+    if owner is not None and function in ("forward", "forward_pass", "fprop", "__call__", "call"):
         return owner
     short = re.sub(r"(^forward_|_forward$|_forward(?=_))", "", function)
     return f"{owner}.{short}" if owner is not None else short
@@ -112,17 +112,49 @@ def _open_root(blocks: list[Block], block_of: list[int], ran: set[int]) -> None:
     block_of[:] = [to(id) for id in block_of]
 
 
-def _set_phases(blocks: list[Block]) -> None:
+def _both_passes(
+    tape: Tape, blocks: list[Block], block_of: list[int], recorded: int
+) -> set[tuple[str, str]]:
+    """The functions that are called like a backward but read nothing that was computed before.
+
+    They run the forward pass too, as a `backprop(x, y)` does that a training step calls for each
+    example. The first call decides: later ones read parameters that an update has made.
+    """
+    named = {b.id for b in blocks[1:] if _BACKWARD.fullmatch(_last(b))} if recorded else set()
+    first: dict[tuple[str, str], int] = {}
+    for id in sorted(named):
+        first.setdefault((blocks[id].file, blocks[id].function), id)
+    found = {key: id for key, id in first.items() if blocks[id].file}
+    made: dict[int, set[int]] = {}  # value -> the blocks named like a backward that made it
+    ran = set()
+    for _, out, ins, _, call, _ in tape.ops[:recorded]:
+        inside = {b for b in up_to(blocks, block_of[call], None) if b in named}
+        ran |= inside
+        for key, id in list(found.items()):
+            if id in inside and any(i in made and id not in made[i] for i in ins):
+                del found[key]
+        made[out] = inside
+    return {key for key, id in found.items() if id in ran}
+
+
+def _last(block: Block) -> str:
+    return block.function.rpartition(".")[2]
+
+
+def _set_phases(blocks: list[Block], both: set[tuple[str, str]]) -> None:
     """Says which pass each block is of, by its name; the traced function itself is no evidence.
 
     A function called `backprop` that is traced by itself often runs both passes.
+    both: the functions that do so although they are not the traced function.
     """
     blocks[0] = replace(blocks[0], phase=FORWARD)
     for i, block in enumerate(blocks[1:], 1):
         around = blocks[block.parent or 0].phase
-        phase = _phase(block.function.rpartition(".")[2], around) if block.file else around
+        phase = _phase(_last(block), around) if block.file else around
+        if phase == BACKWARD and around == FORWARD and (block.file, block.function) in both:
+            phase = FORWARD
         named = phase == FORWARD
-        name = block.name if named or block.ordinal else block.function.rpartition(".")[2]
+        name = block.name if named or block.ordinal else _last(block)
         blocks[i] = replace(block, phase=phase, name=name, handwritten=phase == BACKWARD)
 
 
@@ -153,20 +185,23 @@ def pair(blocks: list[Block], ops: list[Op]) -> None:
     """Finds the forward block of each hand-written backward block that the user's code ran.
 
     A backward block reads what its forward block read or made: that is the cache, whatever carried
-    it. Of equal candidates the one whose name fits, and then the latest, is taken.
+    it. Of equal candidates the one whose name fits, and then the latest, is taken. A block that
+    keeps no values, as one that only reshapes, is known by its name and by the order of the run.
     """
     touched = _touched(blocks, ops)
     taken = {block.of for block in blocks if block.of is not None}
     depth = {block.id: len(list(up_to(blocks, block.id, None))) for block in blocks}
-    for block in blocks:
-        if block.phase != BACKWARD or not block.handwritten or block.of is not None:
-            continue
-        best = _best(blocks, touched, taken, depth, block)
-        if best is not None:
-            taken.add(best)
-            of = blocks[best]
-            name = f"{of.name} backward"
-            blocks[block.id] = replace(block, of=best, ordinal=of.ordinal, name=name)
+    for keeps in (True, False):
+        for block in blocks:
+            block = blocks[block.id]
+            if block.phase != BACKWARD or not block.handwritten or block.of is not None:
+                continue
+            best = _best(blocks, touched, taken, depth, block, keeps)
+            if best is not None:
+                taken.add(best)
+                of = blocks[best]
+                name = f"{of.name} backward"
+                blocks[block.id] = replace(block, of=best, ordinal=of.ordinal, name=name)
 
 
 def _touched(blocks: list[Block], ops: list[Op]) -> dict[int, set[int]]:
@@ -186,6 +221,7 @@ def _best(
     taken: set[int],
     depth: dict[int, int],
     block: Block,
+    keeps: bool,
 ) -> int | None:
     stem = _stem(block.function)
     scores = []
@@ -194,11 +230,16 @@ def _best(
             continue
         same = _stem(other.function) == stem
         common = len(touched[block.id] & touched[other.id])
-        if same and common:
+        if same and (common if keeps else other.id < block.id and _named_for(block)):
             scores.append((common, -abs(depth[block.id] - depth[other.id]), other.id))
     return max(scores)[-1] if scores else None
 
 
+def _named_for(block: Block) -> bool:
+    """Whether the name says whose backward this is: `Reshape.backward`, not a bare `backward`."""
+    return bool(_stem(block.function).strip("._"))
+
+
 def _stem(function: str) -> str:
     """What the names of a pair have in common: `linear` of `linear_backward`."""
-    return re.sub(r"_?(forward|backward|backprop|bprop|__call__)_?", "", function)
+    return re.sub(r"_?(forward|backward|backprop|[fb]prop|fwd|bwd|__call__)_?", "", function)
