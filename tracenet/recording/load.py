@@ -42,7 +42,11 @@ def load(path: str | Path) -> ModuleType:
 def _run(file: Path) -> ModuleType:
     source.forget()
     _findable(str(file.parent))
-    name = _name_in_package(file) or file.stem
+    blocked = None
+    try:
+        name = _name_in_package(file) or file.stem
+    except ImportError as error:  # what the package needs, the file itself may do without
+        name, blocked = file.stem, error
     known = sys.modules.get(name)
     if known is not None and "." in name and getattr(known, "__file__", None) == str(file):
         return known  # its package has imported it: a second copy would have classes of its own
@@ -54,9 +58,9 @@ def _run(file: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except BaseException:
+    except BaseException as error:
         sys.modules.pop(name, None)
-        raise
+        raise (blocked if blocked and "no known parent" in str(error) else error) from None
     return module
 
 
@@ -66,10 +70,7 @@ def _name_in_package(file: Path) -> str | None:
     if not package:
         return None
     _findable(str(root))
-    try:
-        importlib.import_module(".".join(package))
-    except ImportError:  # what the package needs, the file itself may do without
-        return None
+    importlib.import_module(".".join(package))
     return ".".join((*package, file.stem))
 
 
