@@ -81,11 +81,11 @@ def replay(tape: Tape, data: Any, visit: Visit, gradients: dict[int, int]) -> Pl
     tape.begin(sys._getframe())
     try:
         with tape.within(visit.block.name, sys._getframe(), visit):
-            result = function(*args)  # type: ignore[misc]
+            assigned = _assigned(tape, visit, function(*args))  # type: ignore[misc]
     finally:
         tape.end()
         unswap(done)
-    return Played(start, len(tape.ops), _assigned(tape, visit, result))
+    return Played(start, len(tape.ops), assigned)
 
 
 def _gradient_of(tape: Tape, data: Any, x: Array, gradients: dict[int, int]) -> Array:
@@ -153,6 +153,7 @@ def _assigned(tape: Tape, visit: Visit, result: Any) -> list[tuple[int, int]]:
     for name, x, g in pairs:
         if type(x) is not Array or g is None:
             continue
+        g = _fitted(g, x.shape)
         if np.shape(raw(g)) != x.shape:
             raise GradientError(
                 f"{_called(block)} returned an array of shape {np.shape(raw(g))} as the gradient "
@@ -160,6 +161,19 @@ def _assigned(tape: Tape, visit: Visit, result: Any) -> list[tuple[int, int]]:
             )
         found.append((x.id, tape.operand(g)))
     return found
+
+
+def _fitted(g: Any, shape: tuple[int, ...]) -> Any:
+    """Gives the gradient of a bias of shape (1, n) that was summed to (n,) its axis back.
+
+    In the user's own update broadcasting does that; shapes that would grow by it do not fit.
+    """
+    given = np.shape(raw(g))
+    if len(given) == len(shape) or np.prod(given) != np.prod(shape):
+        return g
+    short, long = sorted((given, shape), key=len)
+    alike = long[len(long) - len(short) :] == short
+    return g.reshape(shape) if alike and isinstance(raw(g), np.ndarray) else g
 
 
 def _is_array(x: Any) -> bool:
