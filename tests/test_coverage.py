@@ -288,3 +288,40 @@ def test_the_gradient_of_a_write_is_drawn(tmp_path):
     trace = tracer.trace(f, np.ones(3), np.ones((2, 3))).backward()
     assert trace.render(tmp_path / "write.dot").stat().st_size
     assert trace.render(tmp_path / "ops.dot", view="ops").stat().st_size
+
+
+def affine_forward(x, W, b):
+    return x @ W + b, (x, W)
+
+
+def affine_backward(dout, cache):
+    x, W = cache
+    return dout @ W.T, x.T @ dout, np.sum(dout, axis=0)
+
+
+def test_the_gradient_of_a_row_bias_may_lack_the_row_axis():
+    def loss(x, params):
+        out, _ = affine_forward(x, params["W"], params["b"])
+        return np.sum(out)
+
+    params = {"W": np.ones((3, 2)), "b": np.zeros((1, 2))}
+    trace = tracer.trace(loss, np.ones((4, 3)), params).backward()
+    assert np.array_equal(trace.gradient("b"), [[4, 4]])
+    trace.check()
+
+
+def test_pairs_of_examples_are_data():
+    def total(params, training_data, mini_batch):
+        loss = sum(np.sum((params["W"] * x - y) ** 2) for x, y in training_data)
+        return loss + np.sum(mini_batch[0])
+
+    pairs = [(np.ones(2), np.zeros(2)), (np.zeros(2), np.ones(2))]
+    trace = tracer.trace(total, {"W": np.ones(2), "W_input": np.ones(2)}, pairs, [np.ones(3)])
+    roles = {v.name: v.role for v in trace.values.values() if v.op is None and v.name}
+    assert {name for name, role in roles.items() if role == "parameter"} == {"W", "W_input"}
+
+
+def test_a_package_that_does_not_import_says_why(program):
+    files = {"torn/__init__.py": "import nowhere_to_be_found", "torn/net.py": "from . import x"}
+    with pytest.raises(ImportError, match="nowhere_to_be_found"):
+        tracer.load(program(files) / "torn" / "net.py")

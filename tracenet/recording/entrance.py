@@ -25,8 +25,12 @@ PARAMETER = re.compile(
 )
 """Names that are parameters wherever they stand: W1, b, Wxh, gamma, weights2."""
 
-DATA = re.compile(r"([XxYyTt]|x0|[xy]_.*|[XY]_.*|inputs?|targets?|labels?|data|images?|batch)\d*")
-"""Names that are data even in a container: X, y_train, labels."""
+_SET = r"(train|training|test|testing|valid|validation|mini)_"
+DATA = re.compile(
+    rf"([XxYyTt]|x0|xs|ys|[xy]_.*|[XY]_.*|{_SET}([xyXY]|set)"
+    rf"|({_SET})?(inputs?|targets?|labels?|data|images?|batch))\d*"
+)
+"""Names that are data even in a container: X, y_train, labels, training_data, mini_batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +194,7 @@ class Entrance:
 
 @lru_cache(maxsize=4096)
 def _role(name: str, contained: bool, floating: bool) -> str:
-    if not floating or DATA.fullmatch(name):
+    if not floating or DATA.fullmatch(name.partition("[")[0]):
         return "input"
     return "parameter" if contained or PARAMETER.fullmatch(name) else "input"
 
