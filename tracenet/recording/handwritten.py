@@ -110,7 +110,7 @@ def _others(tape: Tape, data: Any, visit: Visit, given: int) -> list[Any]:
         elif rest and len(free) > 1:
             found.append(rest.pop(0))
         elif rest:
-            found.append(rest[0] if len(rest) == 1 else tuple(rest))
+            found.append(_cache(rest))
         elif parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD:
             raise GradientError(
                 f"cannot call {_called(block)}: nothing to give it for {name!r}. A backward takes "
@@ -118,6 +118,15 @@ def _others(tape: Tape, data: Any, visit: Visit, given: int) -> list[Any]:
                 f"(the cache), then arguments of {block.name} under their own names"
             )
     return [_current(data, x) for x in found]
+
+
+def _cache(rest: list[Any]) -> Any:
+    """What the forward function returned for its backward: the one container, or all of it.
+
+    `return out, cache, running_mean` returns a cache, and beside it what is not for the backward.
+    """
+    caches = [x for x in rest if isinstance(x, (tuple, dict))]
+    return caches[0] if len(caches) == 1 else rest[0] if len(rest) == 1 else tuple(rest)
 
 
 def _current(data: Any, tree: Any) -> Any:
