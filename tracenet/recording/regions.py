@@ -118,13 +118,18 @@ def _both_passes(
     """The functions that are called like a backward but read nothing that was computed before.
 
     They run the forward pass too, as a `backprop(x, y)` does that a training step calls for each
-    example. The first call decides: later ones read parameters that an update has made.
+    example; unless a forward function of that name ran before. The first call decides: later ones
+    read parameters that an update has made.
     """
     named = {b.id for b in blocks[1:] if _BACKWARD.fullmatch(_last(b))} if recorded else set()
     first: dict[tuple[str, str], int] = {}
     for id in sorted(named):
         first.setdefault((blocks[id].file, blocks[id].function), id)
-    found = {key: id for key, id in first.items() if blocks[id].file}
+    found = {
+        key: id
+        for key, id in first.items()
+        if blocks[id].file and not any(_stem(b.function) == _stem(key[1]) for b in blocks[1:id])
+    }
     made: dict[int, set[int]] = {}  # value -> the blocks named like a backward that made it
     ran = set()
     for _, out, ins, _, call, _ in tape.ops[:recorded]:
