@@ -325,3 +325,39 @@ def test_a_package_that_does_not_import_says_why(program):
     files = {"torn/__init__.py": "import nowhere_to_be_found", "torn/net.py": "from . import x"}
     with pytest.raises(ImportError, match="nowhere_to_be_found"):
         tracer.load(program(files) / "torn" / "net.py")
+
+
+def scale_forward(x, gamma, mean):
+    cache = (x, gamma)
+    return gamma * (x - mean), cache, 0.9 * mean
+
+
+def scale_backward(dout, cache):
+    x, gamma = cache
+    return dout * gamma, np.sum(dout * (x - 1)), np.sum(-dout * gamma)
+
+
+def test_a_cache_that_is_returned_with_other_things_is_the_cache():
+    def loss(x, gamma, mean):
+        out, _, _ = scale_forward(x, gamma, mean)
+        return np.sum(out)
+
+    trace = tracer.trace(loss, np.full(2, 3.0), np.array(2.0), np.array(1.0)).backward()
+    assert trace.gradient("gamma") == 4
+
+
+def test_gradients_kept_beside_parameters_are_no_parameters():
+    class Layer:
+        def __init__(self):
+            self.W, self.wi_diff, self.grads = np.ones(2), np.zeros(2), {"W": np.zeros(2)}
+
+    trace = tracer.trace(lambda layer, x: np.sum(layer.W * x), Layer(), np.ones(2))
+    leaves = [v for v in trace.values.values() if v.op is None and v.name]
+    assert [v.name for v in leaves if v.role == "parameter"] == ["W"]
+
+
+def test_a_backward_of_a_forward_that_ran_is_one_whatever_it_reads(program):
+    module = tracer.load(program({"net.py": LAYERS}) / "net.py")
+    module.net, module.x, module.g = module.Dense(np.ones((2, 3))), np.ones(3), np.ones(2)
+    trace = tracer.trace_call(module, "[net.forward(x), net.backward(g)]")
+    assert backward_blocks(trace) == [("Dense backward", "Dense")]

@@ -28,9 +28,12 @@ PARAMETER = re.compile(
 _SET = r"(train|training|test|testing|valid|validation|mini)_"
 DATA = re.compile(
     rf"([XxYyTt]|x0|xs|ys|[xy]_.*|[XY]_.*|{_SET}([xyXY]|set)"
-    rf"|({_SET})?(inputs?|targets?|labels?|data|images?|batch))\d*"
+    rf"|(last_|{_SET})?(inputs?|targets?|labels?|data|images?|batch|outputs?))\d*"
 )
 """Names that are data even in a container: X, y_train, labels, training_data, mini_batch."""
+
+STATE = re.compile(r"d[A-Z]\w*|(\w+_)?(grads?|gradients?|diffs?)(_\w+)?|running_\w+")
+"""Names of what training keeps beside the parameters, or of what holds it: dW, wi_diff, grads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,8 @@ class Entrance:
                     namespace[name] = wrapped
         self._containers.append(namespace)
 
-    def _enter(self, x: Any, name: str, path: Any, contained: bool) -> Any:
+    def _enter(self, x: Any, name: str, path: Any, contained: bool | None) -> Any:
+        """contained: whether in a container, so likely a parameter; None: in one of gradients."""
         kind = type(x)
         if kind is np.ndarray:
             return self._array(x, name, path, None, contained)
@@ -112,12 +116,15 @@ class Entrance:
         return x
 
     def _tuple(self, x: Any, name: str, path: Any) -> Any:
-        items = [self._enter(item, f"{name}[{i}]", (path, i), True) for i, item in enumerate(x)]
+        kept = None if STATE.fullmatch(name) else True
+        items = [self._enter(item, f"{name}[{i}]", (path, i), kept) for i, item in enumerate(x)]
         if all(new is old for new, old in zip(items, x)):
             return x
         return tuple(items) if type(x) is tuple else type(x)(*items)
 
-    def _array(self, data: Any, name: str, path: Any, role: str | None, contained: bool) -> Any:
+    def _array(
+        self, data: Any, name: str, path: Any, role: str | None, contained: bool | None
+    ) -> Any:
         if type(data) is int or type(data) is float:
             return self._marked_number(float(data), name, path, role)
         if type(data) is np.ndarray and data.dtype.kind not in "fciub":
@@ -153,6 +160,7 @@ class Entrance:
         self._seen[id(x)] = x
         self._held.append(x)
         self._containers.append(x)
+        kept = None if STATE.fullmatch(name) else True
         if isinstance(x, dict):
             for key, item in list(x.items()):  # values are exchanged; the keys stay
                 inner = key if type(key) is str else f"{name}[{key!r}]"
@@ -160,9 +168,9 @@ class Entrance:
                     self._numbers.append((x, key, inner, (path, key)))
                     continue
                 if type(item) is np.ndarray:
-                    x[key] = self._array(item, inner, (path, key), None, True)
+                    x[key] = self._array(item, inner, (path, key), None, kept)
                     continue
-                new = self._enter(item, inner, (path, key), True)
+                new = self._enter(item, inner, (path, key), kept)
                 if new is not item:
                     x[key] = new
         elif isinstance(x, list):
@@ -170,12 +178,12 @@ class Entrance:
                 if type(item) is float:
                     self._numbers.append((x, i, f"{name}[{i}]", (path, i)))
                     continue
-                new = self._enter(item, f"{name}[{i}]", (path, i), True)
+                new = self._enter(item, f"{name}[{i}]", (path, i), kept)
                 if new is not item:
                     x[i] = new
         else:
             for attribute, item in attributes(x):
-                new = self._enter(item, attribute, (path, "." + attribute), True)
+                new = self._enter(item, attribute, (path, "." + attribute), kept)
                 if new is not item:
                     object.__setattr__(x, attribute, new)
 
@@ -193,8 +201,11 @@ class Entrance:
 
 
 @lru_cache(maxsize=4096)
-def _role(name: str, contained: bool, floating: bool) -> str:
-    if not floating or DATA.fullmatch(name.partition("[")[0]):
+def _role(name: str, contained: bool | None, floating: bool) -> str:
+    base = name.partition("[")[0]
+    if not floating or contained is None or DATA.fullmatch(base):
+        return "input"
+    if contained and STATE.fullmatch(base):
         return "input"
     return "parameter" if contained or PARAMETER.fullmatch(name) else "input"
 
