@@ -38,10 +38,22 @@ class Played:
 def suits(visit: Visit) -> bool:
     """Whether the backward is that of one block: its first parameter is a gradient.
 
-    `L_model_backward(AL, Y, caches)` is not: it is a whole pass, loss included.
+    `L_model_backward(AL, Y, caches)` is not: it is a whole pass, loss included. Nor is one found
+    by its name that takes what its forward function neither takes nor returns.
     """
-    names = list(_parameters(visit.block.given_backward))
-    return bool(names) and (not visit.block.by_name or bool(GRADIENT.fullmatch(names[0])))
+    block = visit.block
+    names = _parameters(block.given_backward)
+    if not block.by_name:
+        return bool(names)
+    if not names or not GRADIENT.fullmatch(next(iter(names))):
+        return False
+    own = _parameters(block.function)
+    needed = [
+        name
+        for name, p in list(names.items())[_gradient_count(visit) :]
+        if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD and name not in own
+    ]
+    return len(needed) <= max(len(_rest(visit)), 0)
 
 
 def _parameters(function: Any) -> dict[str, inspect.Parameter]:
