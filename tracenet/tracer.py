@@ -66,7 +66,7 @@ def _run(
         if namespace is not None:
             entrance.variables(namespace)
         wrapped, named = entrance.arguments(function, args, kwargs, names)
-        result = _recorded(tape, function, wrapped, named)
+        result = _recorded(tape, function, wrapped, named, entrance)
         return _finished(tape, entrance, function, result)
     except Exception as error:
         _explain(error, tape, function)
@@ -75,8 +75,10 @@ def _run(
         entrance.restore()
 
 
-def _recorded(tape: Tape, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    done = swap(program(function, *args, *kwargs.values()))
+def _recorded(
+    tape: Tape, function: Any, args: list[Any], kwargs: dict[str, Any], entrance: Entrance
+) -> Any:
+    done = swap(program(function, *args, *kwargs.values(), *entrance.kinds.values()))
     try:
         tape.begin(sys._getframe())
         return function(*args, **kwargs)

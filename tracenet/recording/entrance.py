@@ -32,7 +32,7 @@ DATA = re.compile(
 )
 """Names that are data even in a container: X, y_train, labels, training_data, mini_batch."""
 
-STATE = re.compile(r"d[A-Z]\w*|(\w+_)?(grads?|gradients?|diffs?)(_\w+)?|running_\w+")
+STATE = re.compile(r"[dm][A-Z]\w*|mb[a-z]?|(\w+_)?(grads?|gradients?|diffs?)(_\w+)?|running_\w+")
 """Names of what training keeps beside the parameters, or of what holds it: dW, wi_diff, grads."""
 
 
@@ -60,6 +60,7 @@ class Entrance:
         self._seen: dict[int, Any] = {}  # id of an object -> its traced twin
         self._held: list[Any] = []  # keeps those objects alive, so that ids stay theirs
         self._containers: list[Any] = []
+        self.kinds: dict[type, Any] = {}  # an object of each class of the user's that was entered
         self._numbers: list[tuple[Any, Any, str, Any]] = []  # floats in containers
 
     # ------------------------------------------------------------------ in
@@ -182,6 +183,7 @@ class Entrance:
                 if new is not item:
                     x[i] = new
         else:
+            self.kinds.setdefault(type(x), x)
             for attribute, item in attributes(x):
                 new = self._enter(item, attribute, (path, "." + attribute), kept)
                 if new is not item:
