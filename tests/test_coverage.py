@@ -267,7 +267,7 @@ def test_a_backprop_that_runs_both_passes_is_no_backward(program):
     module = tracer.load(program({"net.py": LAYERS}) / "net.py")
     trace = tracer.trace(module.train, [np.ones(2), np.ones(2)], np.ones(2))
     assert [b.name for b in trace.blocks if b.function == "layer"] == ["layer", "layer"]
-    assert backward_blocks(trace) == []
+    assert backward_blocks(trace) == [("layer backward", "layer")] * 2  # by layer_prime
 
 
 def test_a_loss_computed_in_a_backward_is_differentiated_and_drawn(program, tmp_path):
@@ -361,3 +361,58 @@ def test_a_backward_of_a_forward_that_ran_is_one_whatever_it_reads(program):
     module.net, module.x, module.g = module.Dense(np.ones((2, 3))), np.ones(3), np.ones(2)
     trace = tracer.trace_call(module, "[net.forward(x), net.backward(g)]")
     assert backward_blocks(trace) == [("Dense backward", "Dense")]
+
+
+def step_forward(a_prev, W):
+    a = np.tanh(W * a_prev)
+    return a, a * 2
+
+
+def step_backward(dy, gradients, a):
+    gradients["dW"] += dy * a
+    return gradients
+
+
+def test_a_backward_that_takes_something_else_is_not_replayed():
+    def loss(x, W):
+        _, y = step_forward(x, W)
+        return np.sum(y)
+
+    trace = tracer.trace(loss, np.zeros(2), np.ones(2)).backward()
+    assert np.array_equal(trace.gradient("W"), [0, 0])
+
+
+def test_a_layer_of_a_module_that_nobody_imports_is_traced(program):
+    folder = program(
+        {
+            "src/layers/fill.py": """
+                class Fill:
+                    def __init__(self):
+                        self.w = np.ones(2)
+                    def run(self, x):
+                        out = np.zeros(2)
+                        out[:] = self.w * x
+                        return out
+            """,
+            "src/model/net.py": """
+                class Net:
+                    def __init__(self, layers):
+                        self.layers = layers
+                    def run(self, x):
+                        for layer in self.layers:
+                            x = layer.run(x)
+                        return np.sum(x)
+            """,
+        }
+    )
+    fill = tracer.load(folder / "src" / "layers" / "fill.py")
+    net = tracer.load(folder / "src" / "model" / "net.py")
+    trace = tracer.trace(net.Net([fill.Fill()]).run, np.full(2, 3.0)).backward()
+    assert np.array_equal(trace.gradient("w"), [3, 3]) and not trace.left
+
+
+def test_a_batch_cut_out_of_the_data_does_not_make_both_passes_a_backward(program):
+    module = tracer.load(program({"net.py": LAYERS}) / "net.py")
+    module.data, module.W = np.ones((4, 2)), np.ones(2)
+    trace = tracer.trace_call(module, "[backprop(data[i], W) for i in range(2)]")
+    assert [b.phase for b in trace.blocks if b.function == "layer"] == ["forward", "forward"]

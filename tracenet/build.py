@@ -15,7 +15,8 @@ from .notation import split_gradient
 from .ops import Rule
 from .recording import source
 from .recording.naming import Names
-from .recording.regions import blocks_of, pair, up_to
+from .recording.phases import up_to
+from .recording.regions import blocks_of, pair
 from .recording.tape import Tape
 from .records import BACKWARD, UPDATE, Block, Op, Value
 

@@ -9,19 +9,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from ..records import BACKWARD, FORWARD, UPDATE, Block, Op
+from ..records import BACKWARD, FORWARD, Block, Op
 from . import source
+from .phases import both_passes, set_phases, stem, up_to
 from .tape import Tape, foreign
 
 _TRANSPARENT = ("<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>", "<lambda>", "<module>")
-_BACKWARD = re.compile(r"(.*_)?(backward|backprop|back_prop|bprop|backpropagation)(_.*)?")
-_UPDATE = re.compile(
-    r"update(_.*)?|(.*_)?update(_.*)?|gradient_descent.*|sgd.*|adam.*|optimi[sz]e.*"
-)
 
 
 def blocks_of(tape: Tape, title: str, blocks: list[Block], recorded: int) -> list[int]:
@@ -49,7 +45,7 @@ def blocks_of(tape: Tape, title: str, blocks: list[Block], recorded: int) -> lis
     ran = {block_of[op[4]] for op in tape.ops[:recorded]}
     _number(blocks, {b for block in ran for b in up_to(blocks, block, 0)})
     _open_root(blocks, block_of, ran)
-    _set_phases(blocks, _both_passes(tape, blocks, block_of, recorded))
+    set_phases(blocks, both_passes(tape, blocks, block_of, recorded))
     return block_of
 
 
@@ -80,17 +76,9 @@ def _block(tape: Tape, call: Any, id: int, parent: int, blocks: list[Block]) -> 
     )  # fmt: skip
 
 
-def _phase(function: str, around: str) -> str:
-    if around != FORWARD:
-        return around
-    if _BACKWARD.fullmatch(function):
-        return BACKWARD
-    return UPDATE if _UPDATE.fullmatch(function) else FORWARD
-
-
 def _friendly(function: str, owner: str | None) -> str:
     """`linear_forward` is drawn as `linear`, `Linear.forward` as `Linear`."""
-    if owner is not None and function in ("forward", "forward_pass", "fprop", "__call__", "call"):
+    if owner is not None and function.strip("_") in ("forward", "forward_pass", "fprop", "call"):
         return owner
     short = re.sub(r"(^forward_|_forward$|_forward(?=_))", "", function)
     return f"{owner}.{short}" if owner is not None else short
@@ -112,57 +100,6 @@ def _open_root(blocks: list[Block], block_of: list[int], ran: set[int]) -> None:
     block_of[:] = [to(id) for id in block_of]
 
 
-def _both_passes(
-    tape: Tape, blocks: list[Block], block_of: list[int], recorded: int
-) -> set[tuple[str, str]]:
-    """The functions that are called like a backward but read nothing that was computed before.
-
-    They run the forward pass too, as a `backprop(x, y)` does that a training step calls for each
-    example; unless a forward function of that name ran before. The first call decides: later ones
-    read parameters that an update has made.
-    """
-    named = {b.id for b in blocks[1:] if _BACKWARD.fullmatch(_last(b))} if recorded else set()
-    first: dict[tuple[str, str], int] = {}
-    for id in sorted(named):
-        first.setdefault((blocks[id].file, blocks[id].function), id)
-    found = {
-        key: id
-        for key, id in first.items()
-        if blocks[id].file and not any(_stem(b.function) == _stem(key[1]) for b in blocks[1:id])
-    }
-    made: dict[int, set[int]] = {}  # value -> the blocks named like a backward that made it
-    ran = set()
-    for _, out, ins, _, call, _ in tape.ops[:recorded]:
-        inside = {b for b in up_to(blocks, block_of[call], None) if b in named}
-        ran |= inside
-        for key, id in list(found.items()):
-            if id in inside and any(i in made and id not in made[i] for i in ins):
-                del found[key]
-        made[out] = inside
-    return {key for key, id in found.items() if id in ran}
-
-
-def _last(block: Block) -> str:
-    return block.function.rpartition(".")[2]
-
-
-def _set_phases(blocks: list[Block], both: set[tuple[str, str]]) -> None:
-    """Says which pass each block is of, by its name; the traced function itself is no evidence.
-
-    A function called `backprop` that is traced by itself often runs both passes.
-    both: the functions that do so although they are not the traced function.
-    """
-    blocks[0] = replace(blocks[0], phase=FORWARD)
-    for i, block in enumerate(blocks[1:], 1):
-        around = blocks[block.parent or 0].phase
-        phase = _phase(_last(block), around) if block.file else around
-        if phase == BACKWARD and around == FORWARD and (block.file, block.function) in both:
-            phase = FORWARD
-        named = phase == FORWARD
-        name = block.name if named or block.ordinal else _last(block)
-        blocks[i] = replace(block, phase=phase, name=name, handwritten=phase == BACKWARD)
-
-
 def _number(blocks: list[Block], ran: set[int]) -> None:
     """Numbers equal calls in the same parent: `layer 1`, `layer 2`; `ran` are those to number."""
     of = lambda block: (block.parent, block.function)
@@ -174,13 +111,6 @@ def _number(blocks: list[Block], ran: set[int]) -> None:
         seen[of(block)] += 1
         ordinal = seen[of(block)]
         blocks[i] = replace(block, ordinal=ordinal, name=f"{block.name} {ordinal}")
-
-
-def up_to(blocks: list[Block], block: int | None, stop: int | None) -> Iterator[int]:
-    """A block and those around it, from the inside, without `stop`."""
-    while block is not None and block != stop:
-        yield block
-        block = blocks[block].parent
 
 
 # ---------------------------------------------------------------------- pairs
@@ -228,12 +158,12 @@ def _best(
     block: Block,
     keeps: bool,
 ) -> int | None:
-    stem = _stem(block.function)
+    mine = stem(block.function)
     scores = []
     for other in blocks:
         if other.phase != FORWARD or other.id in taken:
             continue
-        same = _stem(other.function) == stem
+        same = stem(other.function) == mine
         common = len(touched[block.id] & touched[other.id])
         if same and (common if keeps else other.id < block.id and _named_for(block)):
             scores.append((common, -abs(depth[block.id] - depth[other.id]), other.id))
@@ -242,9 +172,4 @@ def _best(
 
 def _named_for(block: Block) -> bool:
     """Whether the name says whose backward this is: `Reshape.backward`, not a bare `backward`."""
-    return bool(_stem(block.function).strip("._"))
-
-
-def _stem(function: str) -> str:
-    """What the names of a pair have in common: `linear` of `linear_backward`."""
-    return re.sub(r"_?(forward|backward|backprop|[fb]prop|fwd|bwd|__call__)_?", "", function)
+    return bool(stem(block.function).strip("._"))
