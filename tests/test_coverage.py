@@ -76,6 +76,18 @@ def test_a_method_of_a_result_runs_the_program_once(program):
     assert np.array_equal(trace.backward().gradient("W"), np.ones((2, 2)))
 
 
+@pytest.mark.parametrize(
+    "call", ["Net().run(x)", "cost(Net().run(x), 0)", "[cost(Net().run(v), 0) for v in [x]][0]"]
+)
+def test_what_is_made_in_the_expression_has_parameters(program, call):
+    module = tracer.load(program({"net.py": NET}) / "net.py")
+    module.x = np.ones(2)
+    before = set(vars(module))
+    trace = tracer.trace_call(module, call)
+    assert trace.value("W").role == "parameter" and trace.value("x").role == "input"
+    assert set(vars(module)) == before
+
+
 # ---------------------------------------------------------------------- files of a program
 
 

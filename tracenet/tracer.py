@@ -153,7 +153,12 @@ def trace_call(module: ModuleType, expression: str) -> Trace:
     except SyntaxError as error:
         raise UsageError(f"cannot parse the expression {expression!r}: {error.msg}") from None
     plan = planned(tree, expression, namespace)
-    return _run(plan.function, plan.args, plan.kwargs, plan.names, namespace)
+    namespace.update(plan.made)
+    try:
+        return _run(plan.function, plan.args, plan.kwargs, plan.names, namespace)
+    finally:
+        for name in plan.made:
+            del namespace[name]
 
 
 def input(data: Any, name: str | None = None) -> Any:

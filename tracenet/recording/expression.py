@@ -9,6 +9,8 @@ is traced, and so the whole expression is.
 from __future__ import annotations
 
 import ast
+import re
+import sys
 from dataclasses import dataclass
 from types import FunctionType, MethodType
 from typing import Any
@@ -27,18 +29,58 @@ class Planned:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     names: list[str | None]
+    made: dict[str, Any]  # what was made first, by the names that it has in the function
 
 
 def planned(tree: ast.Expression, text: str, namespace: dict[str, Any]) -> Planned:
     """What to trace for a parsed expression that is to be evaluated in a module."""
     call = tree.body
-    if isinstance(call, ast.Call) and not _runs(call.func):
+    if isinstance(call, ast.Call) and not _computes(call, namespace):
         function = _evaluate(call.func, namespace)
-        given = [*call.args, *(k.value for k in call.keywords)]
-        if _own(function) and not any(_computes(node, namespace) for node in given):
-            return Planned(function, *_arguments(call, namespace))
-    code = compile(tree, "<expression>", "eval")
-    return Planned(FunctionType(code, namespace, text), (), {}, [])
+        if _own(function):
+            return Planned(function, *_arguments(call, namespace), {})
+    makers = _Makers(namespace)
+    whole = ast.fix_missing_locations(makers.visit(tree))
+    code = compile(whole, "<expression>", "eval")
+    return Planned(FunctionType(code, namespace, text), (), {}, [], makers.made)
+
+
+class _Makers(ast.NodeTransformer):
+    """Takes out of an expression what makes networks and parameters, and runs it first.
+
+    `cost(Net(3).run(x), y)` becomes `cost(made_1.run(x), y)`: what `Net(3)` holds comes in with
+    its names, as if it had been a variable.
+    """
+
+    def __init__(self, namespace: dict[str, Any]) -> None:
+        self.namespace = namespace
+        self.made: dict[str, Any] = {}
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        function = None if _runs(node.func) else _known(node.func, self.namespace)
+        if not _makes(function) or _takes_arrays(node, function, self.namespace):
+            return self.generic_visit(node)
+        try:
+            made = _evaluate(node, self.namespace)
+        except NameError:  # of a loop or lambda variable: it can only be made where it stands
+            return self.generic_visit(node)
+        name = f"made_{len(self.made) + 1}"
+        while name in self.namespace:
+            name += "_"
+        self.made[name] = made
+        return ast.Name(name, ast.Load())
+
+
+_MAKER = re.compile(r"_*(init|make|create|build|new|load|random).*")
+
+
+def _makes(function: Any) -> bool:
+    """Whether this is a class of the program's, or a function that is called like a maker."""
+    if not isinstance(function, type):
+        return _own(function) and bool(_MAKER.fullmatch(getattr(function, "__name__", "")))
+    module = sys.modules.get(function.__module__)
+    file = getattr(module, "__file__", None)
+    return bool(file) and not foreign(str(file))
 
 
 def _runs(node: ast.AST) -> bool:
@@ -55,22 +97,37 @@ def _own(function: Any) -> bool:
     return code is not None and not foreign(code.co_filename)
 
 
-def _computes(node: ast.expr, namespace: dict[str, Any]) -> bool:
-    """Whether an argument runs the program's own code on arrays: then it belongs to the trace."""
-    for call in ast.walk(node):
-        if not isinstance(call, ast.Call) or _runs(call.func):
+def _computes(whole: ast.Call, namespace: dict[str, Any]) -> bool:
+    """Whether a part of a call runs the program's own code on arrays: it belongs to the trace."""
+    for call in ast.walk(whole):
+        if call is whole or not isinstance(call, ast.Call):
             continue
-        try:
-            function = _evaluate(call.func, namespace)
-        except Exception:  # the name of a loop or lambda variable: nothing of the program's
+        if _runs(call.func):  # Net(3).run(x)
+            if any(_mentions(each, namespace) for each in _given(call)):
+                return True
             continue
-        given = [*call.args, *(k.value for k in call.keywords)]
-        if _own(function) and (
-            _holds(getattr(function, "__self__", None), set())
-            or any(_mentions(each, namespace) for each in given)
-        ):
+        function = _known(call.func, namespace)
+        if _own(function) and _takes_arrays(call, function, namespace):
             return True
     return False
+
+
+def _takes_arrays(call: ast.Call, function: Any, namespace: dict[str, Any]) -> bool:
+    return _holds(getattr(function, "__self__", None), set()) or any(
+        _mentions(each, namespace) for each in _given(call)
+    )
+
+
+def _given(call: ast.Call) -> list[ast.expr]:
+    return [*call.args, *(keyword.value for keyword in call.keywords)]
+
+
+def _known(node: ast.expr, namespace: dict[str, Any]) -> Any:
+    """What a name stands for; None for that of a loop or lambda variable."""
+    try:
+        return _evaluate(node, namespace)
+    except Exception:
+        return None
 
 
 _ABOUT = {"shape", "size", "ndim", "dtype"}
