@@ -88,6 +88,13 @@ def test_what_is_made_in_the_expression_has_parameters(program, call):
     assert set(vars(module)) == before
 
 
+def test_what_is_made_in_the_expression_is_made_once(program):
+    module = tracer.load(program({"net.py": NET}) / "net.py")
+    made = []
+    module.Net.__init__ = lambda self: made.append(self) or setattr(self, "W", np.ones(2))
+    assert tracer.trace_call(module, "Net().W.sum()").result == 2 and len(made) == 1
+
+
 # ---------------------------------------------------------------------- files of a program
 
 

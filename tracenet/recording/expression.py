@@ -34,12 +34,12 @@ class Planned:
 
 def planned(tree: ast.Expression, text: str, namespace: dict[str, Any]) -> Planned:
     """What to trace for a parsed expression that is to be evaluated in a module."""
-    call = tree.body
+    call, makers = tree.body, _Makers(namespace)
     if isinstance(call, ast.Call) and not _computes(call, namespace):
-        function = _evaluate(call.func, namespace)
+        call.func = ast.fix_missing_locations(makers.visit(call.func))
+        function = _evaluate(call.func, namespace, makers.made)
         if _own(function):
             return Planned(function, *_arguments(call, namespace), {})
-    makers = _Makers(namespace)
     whole = ast.fix_missing_locations(makers.visit(tree))
     code = compile(whole, "<expression>", "eval")
     return Planned(FunctionType(code, namespace, text), (), {}, [], makers.made)
@@ -177,5 +177,5 @@ def _arguments(
     return tuple(args), kwargs, names
 
 
-def _evaluate(node: ast.expr, namespace: dict[str, Any]) -> Any:
-    return eval(compile(ast.Expression(node), "<expression>", "eval"), namespace)
+def _evaluate(node: ast.expr, namespace: dict[str, Any], made: dict[str, Any] | None = None) -> Any:
+    return eval(compile(ast.Expression(node), "<expression>", "eval"), namespace, made)
