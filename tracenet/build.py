@@ -16,7 +16,8 @@ from .ops import Rule
 from .recording import source
 from .recording.naming import Names
 from .recording.notes import refs
-from .recording.regions import blocks_of, pair, up_to
+from .recording.phases import up_to
+from .recording.regions import blocks_of, pair
 from .recording.tape import Tape
 from .records import BACKWARD, UPDATE, Block, Op, Value
 

@@ -176,7 +176,7 @@ def _span(lines: str) -> tuple[int, int]:
 
 
 def _traces(
-    target: str, call: str | None, cells: str | None = None, arguments_too: bool = False
+    target: str, call: str | None, cells: str | None = None, noting: bool = False
 ) -> tuple[list[Trace], Exception | None]:
     """Runs the target; the traces that it made, and what the user's code raised, if it did."""
     from . import tracer
@@ -187,7 +187,7 @@ def _traces(
         if isinstance(module, Exception):
             return [], module
         what = call if call is not None else f"{function}()"
-        return _called(module, what, function, arguments_too)
+        return _called(module, what, function, noting)
     traces: list[Trace] = []
     listeners = tracer.LISTENERS
     listeners.append(traces.append)
@@ -224,7 +224,7 @@ def _loaded(file: str, cells: str | None = None) -> Any:
 
 
 def _called(
-    module: Any, expression: str, function: str | None, arguments_too: bool = False
+    module: Any, expression: str, function: str | None, noting: bool = False
 ) -> tuple[list[Trace], Exception | None]:
     from . import tracer
 
@@ -233,7 +233,7 @@ def _called(
         raise UsageError(f"there is no function {function!r} in the file; there are {have}")
     try:
         with _said_to_stderr():
-            return [tracer.trace_call(module, expression, arguments_too)], None
+            return [tracer.trace_call(module, expression, noting)], None
     except TracenetError:
         raise
     except Exception as error:
@@ -386,7 +386,7 @@ def check(
         if iteration is not None or lines is not None:
             traces, error = _part(target, call, iteration, lines, cells)
         else:
-            traces, error = _traces(target, call, cells, arguments_too=True)
+            traces, error = _traces(target, call, cells, noting=True)
         if error is not None:
             _print_error(error)
             raise SystemExit(1)

@@ -29,6 +29,8 @@ def paired(trace: Trace, cut: list[Part]) -> list[Part]:
         if part.phase != BACKWARD:
             continue
         of = _derived(trace, part, home)
+        if of is not None and cut[of].phase != FORWARD:  # of a loss computed in a `backward`
+            of = None
         if of is None and not part.derived:
             open_ends.append(i)
             continue

@@ -14,7 +14,7 @@ import ast
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import FunctionType, MethodType, ModuleType
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from .errors import RecordError, UsageError
@@ -22,6 +22,7 @@ from .recording import operators as _operators  # noqa: F401  puts the operators
 from .recording.array import Array
 from .recording.blocks import block
 from .recording.entrance import Entrance, Marked
+from .recording.expression import planned
 from .recording.load import load, read
 from .recording.notes import Notes
 from .recording.scope import has_backward, program, swap, unswap
@@ -90,7 +91,7 @@ def _run(
         if namespace is not None:
             entrance.variables(namespace)
         wrapped, named = entrance.arguments(function, args, kwargs, names)
-        result = _recorded(tape, function, wrapped, named)
+        result = _recorded(tape, function, wrapped, named, entrance)
         return _finished(tape, entrance, function, result)
     except Exception as error:
         _explain(error, tape, function)
@@ -99,8 +100,10 @@ def _run(
         entrance.restore()
 
 
-def _recorded(tape: Tape, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    modules = program(function, *args, *kwargs.values())
+def _recorded(
+    tape: Tape, function: Any, args: list[Any], kwargs: dict[str, Any], entrance: Entrance
+) -> Any:
+    modules = program(function, *args, *kwargs.values(), *entrance.kinds.values())
     done = swap(modules)
     if tape.notes is None and has_backward(modules):
         tape.notes = Notes()
@@ -168,27 +171,26 @@ def _line_of(error: Exception) -> tuple[str, int] | None:
     return found
 
 
-def trace_call(module: ModuleType, expression: str, arguments_too: bool = False) -> Trace:
+def trace_call(module: ModuleType, expression: str, noting: bool = False) -> Trace:
     """Evaluates an expression in a loaded module, with everything in it traced.
 
     When the expression is one call of a function of the module, its arguments are made first, by
-    code that is not traced, and named after the variables or parameters that they are.
-    arguments_too: whether calls among the arguments are traced as well, as a check does.
+    code that is not traced, and named after the variables or parameters that they are; except
+    where an argument runs the module's own code on arrays, which is then traced too.
+    noting: whether what every call was given and returned is kept, for a check.
     """
     namespace = vars(module)
     try:
         tree = ast.parse(expression.strip(), mode="eval")
     except SyntaxError as error:
         raise UsageError(f"cannot parse the expression {expression!r}: {error.msg}") from None
-    call = tree.body
-    function = _called(call, namespace)
-    nested = arguments_too and isinstance(call, ast.Call) and _has_calls(call)
-    if isinstance(call, ast.Call) and function is not None and not nested:
-        args, kwargs, names = _arguments(call, namespace)
-        return _run(function, args, kwargs, names, namespace, arguments_too)
-    code = compile(tree, "<expression>", "eval")
-    whole = FunctionType(code, namespace, expression)
-    return _run(whole, (), {}, [], namespace, arguments_too)
+    plan = planned(tree, expression, namespace)
+    namespace.update(plan.made)
+    try:
+        return _run(plan.function, plan.args, plan.kwargs, plan.names, namespace, noting)
+    finally:
+        for name in plan.made:
+            del namespace[name]
 
 
 def trace_script(
@@ -235,47 +237,6 @@ def assert_gradients(what: Any, *args: Any, **kwargs: Any) -> None:
     from .checking import assert_gradients
 
     assert_gradients(what, *args, **kwargs)
-
-
-def _called(call: ast.expr, namespace: dict[str, Any]) -> Any:
-    """The user's own function or method that the expression calls, if that is all it does."""
-    if not isinstance(call, ast.Call):
-        return None
-    function = _evaluate(call.func, namespace)
-    inner = function if isinstance(function, (FunctionType, MethodType)) else None
-    if inner is None and not isinstance(function, type):
-        inner = getattr(type(function), "__call__", None)
-    code = getattr(getattr(inner, "__func__", inner), "__code__", None)
-    return function if code is not None and not foreign(code.co_filename) else None
-
-
-def _arguments(
-    call: ast.Call, namespace: dict[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any], list[str | None]]:
-    args: list[Any] = []
-    names: list[str | None] = []
-    for argument in call.args:
-        if isinstance(argument, ast.Starred):
-            items = list(_evaluate(argument.value, namespace))
-            args += items
-            names += [None] * len(items)
-        else:
-            args.append(_evaluate(argument, namespace))
-            names.append(argument.id if isinstance(argument, ast.Name) else None)
-    kwargs: dict[str, Any] = {}
-    for keyword in call.keywords:
-        value = _evaluate(keyword.value, namespace)
-        kwargs.update(value if keyword.arg is None else {keyword.arg: value})
-    return tuple(args), kwargs, names
-
-
-def _has_calls(call: ast.Call) -> bool:
-    parts = [*call.args, *(keyword.value for keyword in call.keywords)]
-    return any(isinstance(node, ast.Call) for part in parts for node in ast.walk(part))
-
-
-def _evaluate(node: ast.expr, namespace: dict[str, Any]) -> Any:
-    return eval(compile(ast.Expression(node), "<expression>", "eval"), namespace)
 
 
 def input(data: Any, name: str | None = None) -> Any:

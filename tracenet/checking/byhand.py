@@ -17,7 +17,7 @@ from typing import Any
 
 from ..errors import TracenetError
 from ..recording.notes import UNKNOWN, Held, Note, Ref
-from ..recording.regions import stem
+from ..recording.phases import stem
 from ..records import Block
 from ..tracer import noted
 from .match import GRADIENT, Named, arrays

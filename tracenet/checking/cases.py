@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..recording.notes import UNKNOWN, Note, Ref, names_returned
-from ..recording.regions import BACKWARD_NAME
+from ..recording.phases import BACKWARD_NAME
 from ..records import BACKWARD, FORWARD, Block
 from .byhand import rebuilt
 from .claims import Target, incoming, inputs, missing, outputs, seeds, target, targets

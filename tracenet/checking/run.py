@@ -8,7 +8,7 @@ import numpy as np
 
 from ..notation import LOSS
 from ..recording.notes import UNKNOWN, Note, Ref, returned
-from ..recording.regions import BACKWARD_NAME
+from ..recording.phases import BACKWARD_NAME
 from ..records import FORWARD, Block
 from ..trace import Trace
 

@@ -25,8 +25,15 @@ PARAMETER = re.compile(
 )
 """Names that are parameters wherever they stand: W1, b, Wxh, gamma, weights2."""
 
-DATA = re.compile(r"([XxYyTt]|x0|[xy]_.*|[XY]_.*|inputs?|targets?|labels?|data|images?|batch)\d*")
-"""Names that are data even in a container: X, y_train, labels."""
+_SET = r"(train|training|test|testing|valid|validation|mini)_"
+DATA = re.compile(
+    rf"([XxYyTt]|x0|xs|ys|[xy]_.*|[XY]_.*|{_SET}([xyXY]|set)"
+    rf"|(last_|{_SET})?(inputs?|targets?|labels?|data|images?|batch|outputs?))\d*"
+)
+"""Names that are data even in a container: X, y_train, labels, training_data, mini_batch."""
+
+STATE = re.compile(r"[dm][A-Z]\w*|mb[a-z]?|(\w+_)?(grads?|gradients?|diffs?)(_\w+)?|running_\w+")
+"""Names of what training keeps beside the parameters, or of what holds it: dW, wi_diff, grads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,7 @@ class Entrance:
         self._seen: dict[int, Any] = {}  # id of an object -> its traced twin
         self._held: list[Any] = []  # keeps those objects alive, so that ids stay theirs
         self._containers: list[Any] = []
+        self.kinds: dict[type, Any] = {}  # an object of each class of the user's that was entered
         self._numbers: list[tuple[Any, Any, str, Any]] = []  # floats in containers
 
     # ------------------------------------------------------------------ in
@@ -96,11 +104,12 @@ class Entrance:
                     namespace[name] = wrapped
         self._containers.append(namespace)
 
-    def _enter(self, x: Any, name: str, path: Any, contained: bool) -> Any:
+    def _enter(self, x: Any, name: str, path: Any, contained: bool | None) -> Any:
+        """contained: whether in a container, so likely a parameter; None: in one of gradients."""
         kind = type(x)
         if kind is np.ndarray:
             return self._array(x, name, path, None, contained)
-        if kind is dict or kind is list:
+        if isinstance(x, (dict, list)):
             self._container(x, name, path)
             return x
         if kind in _ATOMS:
@@ -116,12 +125,15 @@ class Entrance:
         return x
 
     def _tuple(self, x: Any, name: str, path: Any) -> Any:
-        items = [self._enter(item, f"{name}[{i}]", (path, i), True) for i, item in enumerate(x)]
+        kept = None if STATE.fullmatch(name) else True
+        items = [self._enter(item, f"{name}[{i}]", (path, i), kept) for i, item in enumerate(x)]
         if all(new is old for new, old in zip(items, x)):
             return x
         return tuple(items) if type(x) is tuple else type(x)(*items)
 
-    def _array(self, data: Any, name: str, path: Any, role: str | None, contained: bool) -> Any:
+    def _array(
+        self, data: Any, name: str, path: Any, role: str | None, contained: bool | None
+    ) -> Any:
         if type(data) is int or type(data) is float:
             return self._marked_number(float(data), name, path, role)
         if type(data) is np.ndarray and data.dtype.kind not in "fciub":
@@ -157,29 +169,31 @@ class Entrance:
         self._seen[id(x)] = x
         self._held.append(x)
         self._containers.append(x)
-        if type(x) is dict:
-            for key, item in x.items():  # values are exchanged; the keys stay
+        kept = None if STATE.fullmatch(name) else True
+        if isinstance(x, dict):
+            for key, item in list(x.items()):  # values are exchanged; the keys stay
                 inner = key if type(key) is str else f"{name}[{key!r}]"
                 if type(item) is float:
                     self._numbers.append((x, key, inner, (path, key)))
                     continue
                 if type(item) is np.ndarray:
-                    x[key] = self._array(item, inner, (path, key), None, True)
+                    x[key] = self._array(item, inner, (path, key), None, kept)
                     continue
-                new = self._enter(item, inner, (path, key), True)
+                new = self._enter(item, inner, (path, key), kept)
                 if new is not item:
                     x[key] = new
-        elif type(x) is list:
+        elif isinstance(x, list):
             for i, item in enumerate(x):
                 if type(item) is float:
                     self._numbers.append((x, i, f"{name}[{i}]", (path, i)))
                     continue
-                new = self._enter(item, f"{name}[{i}]", (path, i), True)
+                new = self._enter(item, f"{name}[{i}]", (path, i), kept)
                 if new is not item:
                     x[i] = new
         else:
+            self.kinds.setdefault(type(x), x)
             for attribute, item in attributes(x):
-                new = self._enter(item, attribute, (path, "." + attribute), True)
+                new = self._enter(item, attribute, (path, "." + attribute), kept)
                 if new is not item:
                     object.__setattr__(x, attribute, new)
 
@@ -197,8 +211,11 @@ class Entrance:
 
 
 @lru_cache(maxsize=4096)
-def _role(name: str, contained: bool, floating: bool) -> str:
-    if not floating or DATA.fullmatch(name):
+def _role(name: str, contained: bool | None, floating: bool) -> str:
+    base = name.partition("[")[0]
+    if not floating or contained is None or DATA.fullmatch(base):
+        return "input"
+    if contained and STATE.fullmatch(base):
         return "input"
     return "parameter" if contained or PARAMETER.fullmatch(name) else "input"
 
@@ -253,30 +270,34 @@ def unwrap(x: Any, done: set[int]) -> Any:
     kind = type(x)
     if kind is Array:
         return x.data
-    if kind in _ATOMS or kind is np.ndarray:
+    if kind in _ATOMS:
         return x
-    if kind is dict:
-        if id(x) not in done:
-            done.add(id(x))
-            for key, item in list(x.items()):
-                new = item.data if type(item) is Array else unwrap(item, done)
-                if new is not item:
-                    x[key] = new
-    elif kind is list:
-        if id(x) not in done:
-            done.add(id(x))
-            for i, item in enumerate(x):
-                new = item.data if type(item) is Array else unwrap(item, done)
-                if new is not item:
-                    x[i] = new
-    elif isinstance(x, tuple):
+    if kind is np.ndarray and x.dtype != object:
+        return x
+    if isinstance(x, tuple):
         items = [unwrap(item, done) for item in x]
         if any(new is not old for new, old in zip(items, x)):
             return tuple(items) if kind is tuple else kind(*items)
-    elif id(x) not in done and is_plain(x):
+    elif id(x) not in done:
         done.add(id(x))
+        _unwrap_inside(x, done)
+    return x
+
+
+def _unwrap_inside(x: Any, done: set[int]) -> None:
+    """The same for what a container holds."""
+    if isinstance(x, (dict, list)):
+        for key, item in list(x.items() if isinstance(x, dict) else enumerate(x)):
+            new = unwrap(item, done)
+            if new is not item:
+                x[key] = new
+    elif isinstance(x, np.ndarray):
+        for i, item in enumerate(x.flat):
+            new = unwrap(item, done)
+            if new is not item:
+                x[np.unravel_index(i, x.shape)] = new
+    elif is_plain(x):
         for name, item in attributes(x):
             new = unwrap(item, done)
             if new is not item:
                 object.__setattr__(x, name, new)
-    return x

@@ -38,10 +38,22 @@ class Played:
 def suits(visit: Visit) -> bool:
     """Whether the backward is that of one block: its first parameter is a gradient.
 
-    `L_model_backward(AL, Y, caches)` is not: it is a whole pass, loss included.
+    `L_model_backward(AL, Y, caches)` is not: it is a whole pass, loss included. Nor is one found
+    by its name that takes what its forward function neither takes nor returns.
     """
-    names = list(_parameters(visit.block.given_backward))
-    return bool(names) and (not visit.block.by_name or bool(GRADIENT.fullmatch(names[0])))
+    block = visit.block
+    names = _parameters(block.given_backward)
+    if not block.by_name:
+        return bool(names)
+    if not names or not GRADIENT.fullmatch(next(iter(names))):
+        return False
+    own = _parameters(block.function)
+    needed = [
+        name
+        for name, p in list(names.items())[_gradient_count(visit) :]
+        if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD and name not in own
+    ]
+    return len(needed) <= max(len(_rest(visit)), 0)
 
 
 def _parameters(function: Any) -> dict[str, inspect.Parameter]:
@@ -81,11 +93,11 @@ def replay(tape: Tape, data: Any, visit: Visit, gradients: dict[int, int]) -> Pl
     tape.begin(sys._getframe())
     try:
         with tape.within(visit.block.name, sys._getframe(), visit):
-            result = function(*args)  # type: ignore[misc]
+            assigned = _assigned(tape, visit, function(*args))  # type: ignore[misc]
     finally:
         tape.end()
         unswap(done)
-    return Played(start, len(tape.ops), _assigned(tape, visit, result))
+    return Played(start, len(tape.ops), assigned)
 
 
 def _gradient_of(tape: Tape, data: Any, x: Array, gradients: dict[int, int]) -> Array:
@@ -110,7 +122,7 @@ def _others(tape: Tape, data: Any, visit: Visit, given: int) -> list[Any]:
         elif rest and len(free) > 1:
             found.append(rest.pop(0))
         elif rest:
-            found.append(rest[0] if len(rest) == 1 else tuple(rest))
+            found.append(_cache(rest))
         elif parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD:
             raise GradientError(
                 f"cannot call {_called(block)}: nothing to give it for {name!r}. A backward takes "
@@ -118,6 +130,15 @@ def _others(tape: Tape, data: Any, visit: Visit, given: int) -> list[Any]:
                 f"(the cache), then arguments of {block.name} under their own names"
             )
     return [_current(data, x) for x in found]
+
+
+def _cache(rest: list[Any]) -> Any:
+    """What the forward function returned for its backward: the one container, or all of it.
+
+    `return out, cache, running_mean` returns a cache, and beside it what is not for the backward.
+    """
+    caches = [x for x in rest if isinstance(x, (tuple, dict))]
+    return caches[0] if len(caches) == 1 else rest[0] if len(rest) == 1 else tuple(rest)
 
 
 def _current(data: Any, tree: Any) -> Any:
@@ -153,6 +174,7 @@ def _assigned(tape: Tape, visit: Visit, result: Any) -> list[tuple[int, int]]:
     for name, x, g in pairs:
         if type(x) is not Array or g is None:
             continue
+        g = _fitted(g, x.shape)
         if np.shape(raw(g)) != x.shape:
             raise GradientError(
                 f"{_called(block)} returned an array of shape {np.shape(raw(g))} as the gradient "
@@ -160,6 +182,19 @@ def _assigned(tape: Tape, visit: Visit, result: Any) -> list[tuple[int, int]]:
             )
         found.append((x.id, tape.operand(g)))
     return found
+
+
+def _fitted(g: Any, shape: tuple[int, ...]) -> Any:
+    """Gives the gradient of a bias of shape (1, n) that was summed to (n,) its axis back.
+
+    In the user's own update broadcasting does that; shapes that would grow by it do not fit.
+    """
+    given = np.shape(raw(g))
+    if len(given) == len(shape) or np.prod(given) != np.prod(shape):
+        return g
+    short, long = sorted((given, shape), key=len)
+    alike = long[len(long) - len(short) :] == short
+    return g.reshape(shape) if alike and isinstance(raw(g), np.ndarray) else g
 
 
 def _is_array(x: Any) -> bool:

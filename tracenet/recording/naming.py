@@ -15,7 +15,7 @@ import numpy as np
 from ..records import UPDATE, Value
 from . import source
 from .memory import LATER, makers, rebuild
-from .regions import up_to
+from .phases import up_to
 
 
 class Names:

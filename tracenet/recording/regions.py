@@ -9,19 +9,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from ..records import BACKWARD, FORWARD, UPDATE, Block, Op
+from ..records import BACKWARD, FORWARD, Block, Op
 from . import source
+from .phases import both_passes, set_phases, stem, up_to
 from .tape import Tape, foreign
 
 _TRANSPARENT = ("<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>", "<lambda>", "<module>")
-BACKWARD_NAME = re.compile(r"(.*_)?(backward|backprop|back_prop|bprop|backpropagation)(_.*)?")
-_UPDATE = re.compile(
-    r"update(_.*)?|(.*_)?update(_.*)?|gradient_descent.*|sgd.*|adam.*|optimi[sz]e.*"
-)
 
 
 def blocks_of(tape: Tape, title: str, blocks: list[Block], recorded: int) -> list[int]:
@@ -49,7 +45,7 @@ def blocks_of(tape: Tape, title: str, blocks: list[Block], recorded: int) -> lis
     ran = {block_of[op[4]] for op in tape.ops[:recorded]}
     _number(blocks, {b for block in ran for b in up_to(blocks, block, 0)})
     _open_root(blocks, block_of, ran)
-    _set_phases(blocks)
+    set_phases(blocks, both_passes(tape, blocks, block_of, recorded))
     return block_of
 
 
@@ -82,17 +78,9 @@ def _block(tape: Tape, call: Any, id: int, parent: int, blocks: list[Block]) -> 
     )  # fmt: skip
 
 
-def _phase(function: str, around: str) -> str:
-    if around != FORWARD:
-        return around
-    if BACKWARD_NAME.fullmatch(function):
-        return BACKWARD
-    return UPDATE if _UPDATE.fullmatch(function) else FORWARD
-
-
 def _friendly(function: str, owner: str | None) -> str:
     """`linear_forward` is drawn as `linear`, `Linear.forward` as `Linear`."""
-    if owner is not None and function in ("forward", "__call__", "call"):
+    if owner is not None and function.strip("_") in ("forward", "forward_pass", "fprop", "call"):
         return owner
     short = re.sub(r"(^forward_|_forward$|_forward(?=_))", "", function)
     return f"{owner}.{short}" if owner is not None else short
@@ -114,20 +102,6 @@ def _open_root(blocks: list[Block], block_of: list[int], ran: set[int]) -> None:
     block_of[:] = [to(id) for id in block_of]
 
 
-def _set_phases(blocks: list[Block]) -> None:
-    """Says which pass each block is of, by its name; the traced function itself is no evidence.
-
-    A function called `backprop` that is traced by itself often runs both passes.
-    """
-    blocks[0] = replace(blocks[0], phase=FORWARD)
-    for i, block in enumerate(blocks[1:], 1):
-        around = blocks[block.parent or 0].phase
-        phase = _phase(block.function.rpartition(".")[2], around) if block.file else around
-        named = phase == FORWARD
-        name = block.name if named or block.ordinal else block.function.rpartition(".")[2]
-        blocks[i] = replace(block, phase=phase, name=name, handwritten=phase == BACKWARD)
-
-
 def _number(blocks: list[Block], ran: set[int]) -> None:
     """Numbers equal calls in the same parent: `layer 1`, `layer 2`; `ran` are those to number."""
     of = lambda block: (block.parent, block.function)
@@ -141,13 +115,6 @@ def _number(blocks: list[Block], ran: set[int]) -> None:
         blocks[i] = replace(block, ordinal=ordinal, name=f"{block.name} {ordinal}")
 
 
-def up_to(blocks: list[Block], block: int | None, stop: int | None) -> Iterator[int]:
-    """A block and those around it, from the inside, without `stop`."""
-    while block is not None and block != stop:
-        yield block
-        block = blocks[block].parent
-
-
 # ---------------------------------------------------------------------- pairs
 
 
@@ -159,23 +126,26 @@ def pair(
     A backward block reads what its forward block read or made: that is the cache, whatever carried
     it. Of equal candidates the latest that has no backward block yet is taken; one that has is
     taken again where the cache is clearly its own, as when the same cache is passed twice. A method
-    belongs to the method of the same object. objects: the object that a block is a method of.
-    handed: the values that a block was handed, where that was noted.
+    belongs to the method of the same object. A block that keeps no values, as one that only
+    reshapes, is known by its name and by the order of the run. objects: the object that a block is
+    a method of. handed: the values that a block was handed, where that was noted.
     """
     touched = _touched(blocks, ops)
     for id, values in handed.items():
         touched[id] |= values if blocks[id].phase == BACKWARD else set()
     taken = {block.of for block in blocks if block.of is not None}
     depth = {block.id: len(list(up_to(blocks, block.id, None))) for block in blocks}
-    for block in blocks:
-        if block.phase != BACKWARD or not block.handwritten or block.of is not None:
-            continue
-        best = _best(blocks, touched, taken, depth, block, objects)
-        if best is not None:
-            taken.add(best)
-            of = blocks[best]
-            name = f"{of.name} backward"
-            blocks[block.id] = replace(block, of=best, ordinal=of.ordinal, name=name)
+    for keeps in (True, False):
+        for block in blocks:
+            block = blocks[block.id]
+            if block.phase != BACKWARD or not block.handwritten or block.of is not None:
+                continue
+            best = _best(blocks, touched, taken, depth, block, objects, keeps)
+            if best is not None:
+                taken.add(best)
+                of = blocks[best]
+                name = f"{of.name} backward"
+                blocks[block.id] = replace(block, of=best, ordinal=of.ordinal, name=name)
 
 
 def _touched(blocks: list[Block], ops: list[Op]) -> dict[int, set[int]]:
@@ -196,25 +166,28 @@ def _best(
     depth: dict[int, int],
     block: Block,
     objects: dict[int, int],
+    keeps: bool,
 ) -> int | None:
     own = objects.get(block.id)
-    ours = stem(block.function)
+    mine = stem(block.function)
     scores = []
     for other in blocks:
         if other.phase != FORWARD:
             continue
-        same = stem(other.function) == ours
+        if stem(other.function) != mine:
+            continue
         common = len(touched[block.id] & touched[other.id])
-        if own is not None and own == objects.get(other.id) and same:
+        if own is not None and own == objects.get(other.id):
             common += 1_000_000
         elif own is not None and other.id in objects:
             continue
-        if same and common:
+        free = other.id not in taken
+        if common if keeps else free and other.id < block.id and _named_for(block):
             near = -abs(depth[block.id] - depth[other.id])
-            scores.append((common, other.id not in taken, near, other.id))
+            scores.append((common, free, near, other.id))
     return max(scores)[-1] if scores else None
 
 
-def stem(function: str) -> str:
-    """What the names of a pair have in common: `linear` of `linear_backward`."""
-    return re.sub(r"_?(forward|backward|backprop|bprop|__call__)_?", "", function)
+def _named_for(block: Block) -> bool:
+    """Whether the name says whose backward this is: `Reshape.backward`, not a bare `backward`."""
+    return bool(stem(block.function).strip("._"))

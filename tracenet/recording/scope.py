@@ -1,7 +1,8 @@
 """Which modules see the traced namespaces, and for how long.
 
-While a trace runs, the modules of the traced program (the file of the traced function, what it
-imported from its own folder, and modules whose objects it is given) have `np`, `math`, `float`,
+While a trace runs, the modules of the traced program (the file of the traced function, what lies
+beside it or below, modules whose objects it is given, and all that these import and that is not an
+installed package) have `np`, `math`, `float`,
 `max` and `min` exchanged for their traced twins, and pairs such as `linear_forward` and
 `linear_backward` for functions that remember their call. NumPy itself and every other module stay
 as they are; afterwards everything is put back.
@@ -25,7 +26,7 @@ from .namespace import BUILTINS, MATH, math_namespace, part, traced
 from .tape import foreign
 
 _swaps: dict[int, tuple[int, dict[str, Any], list[tuple[str, Any, Any]]]] = {}
-_folders: dict[tuple[str, int], list[dict[str, Any]]] = {}
+_others: dict[tuple[str, int], dict[int, dict[str, Any]]] = {}
 
 
 Swap = list[tuple[dict[str, Any], str, Any, Any]]
@@ -130,26 +131,52 @@ def has_backward(namespaces: Iterable[dict[str, Any]]) -> bool:
 
 def program(function: Any, *given: Any) -> list[dict[str, Any]]:
     """The modules of the program that a function, and objects that it is given, belong to."""
-    own = _namespace(function)
-    found = list(_with_siblings(own)) if own is not None else []
-    for thing in given:
-        if type(thing) not in _PLAIN:
-            other = _namespace(thing)
-            found += (
-                [n for n in _with_siblings(other) if not any(n is m for m in found)]
-                if other
-                else []
-            )
-    return found
+    found: dict[int, dict[str, Any]] = {}
+    for thing in (function, *given):
+        own = _namespace(thing) if type(thing) not in _PLAIN else None
+        if own is not None and id(own) not in found:
+            found[id(own)] = own
+            found.update(_with_others(own))
+    return list(found.values())
 
 
 _PLAIN = {Array, np.ndarray, dict, list, tuple, float, int, str, bool, type(None)}
 
 
-def _with_siblings(namespace: dict[str, Any]) -> list[dict[str, Any]]:
+def _with_others(namespace: dict[str, Any]) -> dict[int, dict[str, Any]]:
+    """The modules beside a module's file, and what all of them import of the program."""
     file = namespace.get("__file__")
-    siblings = _siblings(file) if file else []
-    return siblings if any(n is namespace for n in siblings) else [namespace, *siblings]
+    if not file:
+        return {}
+    key = (file, len(sys.modules))
+    if key not in _others:
+        if len(_others) > 64:
+            _others.clear()
+        found: dict[int, dict[str, Any]] = {}
+        todo = [namespace, *_siblings(file)]
+        while todo:
+            own = todo.pop()
+            if id(own) not in found:
+                found[id(own)] = own
+                todo += _imported(own)
+        _others[key] = found
+    return _others[key]
+
+
+def _imported(namespace: dict[str, Any]) -> list[dict[str, Any]]:
+    """The modules of the program that a module holds, or whose functions and classes it holds."""
+    modules = set()
+    for value in list(namespace.values()):
+        if isinstance(value, (type, FunctionType)):
+            value = sys.modules.get(value.__module__ or "")
+        if isinstance(value, ModuleType):
+            modules.add(value)
+    return [vars(module) for module in modules if _is_program(module)]
+
+
+def _is_program(module: ModuleType) -> bool:
+    file = getattr(module, "__file__", None)
+    return bool(file) and not foreign(str(file))
 
 
 def _namespace(thing: Any) -> dict[str, Any] | None:
@@ -163,15 +190,9 @@ def _namespace(thing: Any) -> dict[str, Any] | None:
 
 def _siblings(file: str) -> list[dict[str, Any]]:
     """The modules that were loaded from the folder of a file or from below it."""
-    key = (file, len(sys.modules))
-    if key not in _folders:
-        start = os.path.join(os.path.dirname(os.path.abspath(file)), "")
-        _folders.clear()
-        _folders[key] = [
-            vars(module)
-            for module in list(sys.modules.values())
-            if (other := getattr(module, "__file__", None))
-            and other.startswith(start)
-            and not foreign(other)
-        ]
-    return _folders[key]
+    start = os.path.join(os.path.dirname(os.path.abspath(file)), "")
+    return [
+        vars(module)
+        for module in list(sys.modules.values())
+        if (getattr(module, "__file__", None) or "").startswith(start) and _is_program(module)
+    ]

@@ -1,0 +1,107 @@
+"""Which pass a block belongs to: forward, backward or update, by the name of its function.
+
+Names alone mislead where one function runs both passes, so what a block reads is looked at too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from ..records import BACKWARD, FORWARD, UPDATE, Block
+from .tape import Tape
+
+BACKWARD_NAME = re.compile(r"(.*_)?(backward|backprop|back_prop|bprop|backpropagation)(_.*)?")
+DERIVATIVE_NAME = re.compile(r"(?!num|eval|approx)(.*_)?(prime|derivative|grad|gradient)")
+_WORDS = re.compile(
+    r"_?(forward|backward|backprop|[fb]prop|fwd|bwd|__call__|loss|prime|derivative|gradient|grad)_?"
+)
+_ARRANGES = {"getitem", "reshape", "transpose", "copy", "astype", "array"}
+"""Operations that cut a batch out of the data: a forward pass has not begun with them."""
+
+_UPDATE = re.compile(
+    r"update(_.*)?|(.*_)?update(_.*)?|gradient_descent.*|sgd.*|adam.*|optimi[sz]e.*"
+)
+
+
+def _phase(function: str, around: str) -> str:
+    if around != FORWARD:
+        return around
+    if is_backward(function):
+        return BACKWARD
+    return UPDATE if _UPDATE.fullmatch(function) else FORWARD
+
+
+def is_backward(function: str) -> bool:
+    """Whether a function is backward code, by its name."""
+    return bool(BACKWARD_NAME.fullmatch(function) or DERIVATIVE_NAME.fullmatch(function))
+
+
+def both_passes(
+    tape: Tape, blocks: list[Block], block_of: list[int], recorded: int
+) -> set[tuple[str, str]]:
+    """The functions that are called like a backward but read nothing that was computed before.
+
+    They run the forward pass too, as a `backprop(x, y)` does that a training step calls for each
+    example; unless a forward function of that name ran before. The first call decides: later ones
+    read parameters that an update has made.
+    """
+    named = {b.id for b in blocks[1:] if is_backward(_last(b))} if recorded else set()
+    first: dict[tuple[str, str], int] = {}
+    for id in sorted(named):
+        first.setdefault((blocks[id].file, blocks[id].function), id)
+    found = {
+        key: id for key, id in first.items() if blocks[id].file and not _has_forward(blocks, id)
+    }
+    made: dict[int, set[int]] = {}  # value -> the blocks named like a backward that made it
+    ran = set()
+    for rule, out, ins, _, call, _ in tape.ops[:recorded]:
+        inside = {b for b in up_to(blocks, block_of[call], None) if b in named}
+        ran |= inside
+        for key, id in list(found.items()):
+            if id in inside and any(i in made and id not in made[i] for i in ins):
+                del found[key]
+        if rule.name not in _ARRANGES or any(i in made for i in ins):
+            made[out] = inside
+    return {key for key, id in found.items() if id in ran}
+
+
+def _has_forward(blocks: list[Block], id: int) -> bool:
+    """Whether the forward function of a `…_backward` ran before it."""
+    mine = stem(blocks[id].function)
+    named = bool(BACKWARD_NAME.fullmatch(_last(blocks[id])) and mine)
+    return named and any(stem(block.function) == mine for block in blocks[1:id])
+
+
+def _last(block: Block) -> str:
+    return block.function.rpartition(".")[2]
+
+
+def set_phases(blocks: list[Block], both: set[tuple[str, str]]) -> None:
+    """Says which pass each block is of, by its name; the traced function itself is no evidence.
+
+    A function called `backprop` that is traced by itself often runs both passes.
+    both: the functions that do so although they are not the traced function.
+    """
+    blocks[0] = replace(blocks[0], phase=FORWARD)
+    for i, block in enumerate(blocks[1:], 1):
+        around = blocks[block.parent or 0].phase
+        phase = _phase(_last(block), around) if block.file else around
+        if phase == BACKWARD and around == FORWARD and (block.file, block.function) in both:
+            phase = FORWARD
+        named = phase == FORWARD
+        name = block.name if named or block.ordinal else _last(block)
+        blocks[i] = replace(block, phase=phase, name=name, handwritten=phase == BACKWARD)
+
+
+def up_to(blocks: list[Block], block: int | None, stop: int | None) -> Iterator[int]:
+    """A block and those around it, from the inside, without `stop`."""
+    while block is not None and block != stop:
+        yield block
+        block = blocks[block].parent
+
+
+def stem(function: str) -> str:
+    """What the names of a pair have in common: `linear` of `linear_backward`."""
+    return _WORDS.sub("", function)
