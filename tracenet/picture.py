@@ -29,9 +29,10 @@ from .diagram import (
 from .errors import UsageError, unknown
 from .figures import shown
 from .formulas import Formulas
+from .parts import Part, flows
 from .records import BACKWARD, FORWARD, UPDATE, Value
 from .trace import Trace
-from .views import Part, flows, parts
+from .views import parts
 
 VALUES = ("full", "summary", "shapes", "none")
 LINES = 3
