@@ -20,7 +20,7 @@ from .parts import Part, flows
 from .records import FORWARD
 from .trace import Step, Trace
 
-VIEWS = ("blocks", "ops")
+VIEWS = ("blocks", "ops", "network", "circuit", "cache")
 
 
 def parts(
@@ -84,10 +84,6 @@ def diagram(trace: Trace, view: str, **options: Any) -> Diagram:
     """The diagram of a view."""
     if view not in VIEWS:
         raise unknown("view", view, VIEWS)
-    if view == "ops":
-        from .ops_picture import draw as draw_ops
+    from .choosing import chosen
 
-        return draw_ops(trace, **options)
-    from .picture import draw
-
-    return draw(trace, **options)
+    return chosen(trace, view, **options)
