@@ -83,6 +83,7 @@ class Node:
     block: the path of the block that it stands for or belongs to, `"forward/layer 1"`.
     of: the id of the node that it mirrors, or None.
     remark: a short line that qualifies the box: a failed run, a folded count.
+    table: rows of text, all as long as the first, which is their heading.
     """
 
     id: str
@@ -96,6 +97,7 @@ class Node:
     block: str | None = None
     of: str | None = None
     remark: str = ""
+    table: tuple[tuple[Text, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

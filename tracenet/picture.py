@@ -8,6 +8,7 @@ drawn is decided here; how it looks is decided in `render`.
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 from .diagram import (
     BACKWARD_LANE,
@@ -40,10 +41,14 @@ def draw(
     """The block-level picture of a trace."""
     checked(values, digits)
     cut = parts(trace, depth, open, close)
-    return _Picture(trace, cut, values, digits, backward).made()
+    return Picture(trace, cut, values, digits, backward).made()
 
 
-class _Picture(Ends):
+class Picture(Ends):
+    """The picture while it is made; other views in rows draw some of its boxes in another way."""
+
+    view = "blocks"
+
     def made(self) -> Diagram:
         for i in self.forward:
             self._forward(i)
@@ -56,7 +61,7 @@ class _Picture(Ends):
             self._leaving_gradients()
         self._updates()
         self._failure()
-        return numbered(self.done("blocks"))
+        return numbered(self.done(self.view))
 
     # ------------------------------------------------------------------ forward
 
@@ -118,25 +123,34 @@ class _Picture(Ends):
         column = self._column_of(i, part)
         of = self.box.get(part.of) if part.of is not None else None
         lines = self._lines(part)
-        kept = self._cache(part)
         self.box[i] = self.node(
             "backward", BACKWARD_LANE, column, part.name, title=(Run(part.name, "b"),),
             lines=lines, block=self.path(part.block), of=of,
         )  # fmt: skip
         if part.of is not None:
             self.back.setdefault(part.of, []).append(i)
-        if kept:
+        self._kept(i, part, of)
+        self._gradients(i, part, column)
+
+    def _kept(self, i: int, part: Part, of: str | None) -> None:
+        """The cache between a forward box and the backward box that reads it."""
+        fields = self._cache_fields(part)
+        if fields:
             name = f"cache of {self.parts[part.of].name if part.of is not None else part.name}"
             cache = self.node(
-                "cache", CACHE_LANE, column, name, title=(Run("cache"),),
-                shown=self.arrays(kept), block=self.path(part.block), of=of,
+                "cache", CACHE_LANE, self._column_of(i, part), name, title=(Run("cache"),),
+                block=self.path(part.block), of=of, **fields,
             )  # fmt: skip
             if of is not None:
                 self.edge(of, cache, "cache")
             self.edge(cache, self.box[i], "cache")
         elif of is not None:
             self.edge(of, self.box[i], "cache")
-        self._gradients(i, part, column)
+
+    def _cache_fields(self, part: Part) -> dict[str, Any]:
+        """What is written in the cache; nothing where there is none."""
+        kept = self._cache(part)
+        return {"shown": self.arrays(kept)} if kept else {}
 
     # ------------------------------------------------------------------ failure
 
