@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import notation
-from .checking.audit import Audit, audit
+from .checking.audit import Audit, audit, names_handed
 from .checking.cases import cases
 from .checking.run import Run as Checked
 from .diagram import Diagram, Run, Text
 from .drawing import checked
 from .figures import dimensions
 from .parts import Part
-from .picture import Picture
+from .picture import Shapes
 from .trace import Trace
 from .views import parts
 
@@ -41,7 +41,7 @@ def draw(
     """The two-row picture whose caches say what is kept and what is read."""
     checked(values, digits)
     cut = parts(trace, depth, open, close)
-    return _Caches(trace, cut, values, digits, backward).made()
+    return _Caches(trace, cut, "shapes", digits, backward).made()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Kept:
     remark: str = ""
 
 
-class _Caches(Picture):
+class _Caches(Shapes):
     view = "cache"
 
     def __init__(self, *args: Any) -> None:
@@ -64,7 +64,7 @@ class _Caches(Picture):
 
     def _cache_fields(self, part: Part) -> dict[str, Any]:
         found = self.audits.get(part.block) if not (part.loose or part.derived) else None
-        rows = list(self._audited(part, found) if found is not None else self._saved(part))
+        rows = list(self._audited(*found) if found is not None else self._saved(part))
         if not rows:
             return {}
         more = f"+{len(rows) - ROWS} more; " if len(rows) > ROWS else ""
@@ -82,33 +82,33 @@ class _Caches(Picture):
     def _called(self, id: int) -> Text:
         return self.formulas.label(id) or (Run("?"),)
 
-    def _audited(self, part: Part, found: Audit) -> Iterator[Kept]:
-        shapes = self._shapes(part)
-        remarks = {name: "overwritten" for name in found.overwritten}
-        remarks |= {name: "written over" for name in found.written}
+    def _audited(self, found: Audit, ids: dict[str, int]) -> Iterator[Kept]:
+        remarks = dict.fromkeys(found.overwritten, "overwritten")
+        remarks |= dict.fromkeys(found.written, "written over")
         for name in found.kept:
-            read, remark = name in found.read, remarks.pop(name, "")
-            yield Kept(notation.text(name), shapes.get(name), True, read, remark)
+            yield self._named(name, ids, True, name in found.read, remarks.get(name, ""))
         for name in found.elsewhere:
-            yield Kept(notation.text(name), shapes.get(name), False, True, "from elsewhere")
+            yield self._named(name, ids, False, True)
 
-    def _shapes(self, part: Part) -> dict[str, tuple[int, ...]]:
-        """The shapes of what a pair of parts touches, by name."""
-        values, ops = self.trace.values, self.trace.ops
-        own = self.parts[part.of].ops if part.of is not None else ()
-        ids = [i for k in (*part.ops, *own) for i in (*ops[k].ins, *ops[k].outs)]
-        return {values[i].name: values[i].shape for i in ids if i in values and values[i].name}
+    def _named(
+        self, name: str, ids: dict[str, int], kept: bool, read: bool, remark: str = ""
+    ) -> Kept:
+        """A value by its name in the forward pass, where it has one, or as it was handed over."""
+        value = self.trace.values.get(ids.get(name, -1))
+        label = self.formulas.label(value.id) if value is not None else ()
+        shape = value.shape if value is not None else None
+        return Kept(label or notation.text(name), shape, kept, read, remark)
 
 
-def _audits(trace: Trace) -> Iterator[tuple[int, Audit]]:
-    """The audit of each hand-written backward block, by its number."""
+def _audits(trace: Trace) -> Iterator[tuple[int, tuple[Audit, dict[str, int]]]]:
+    """The audit of each hand-written backward block, and the values by the names in it."""
     if trace._tape.notes is None:
         return
     run = Checked(trace)
     for case in cases(run):
-        found = audit(run, case)
-        if found is not None:
-            yield case.backward.id, found
+        found, note = audit(run, case), run.note(case.backward)
+        if found is not None and note is not None:
+            yield case.backward.id, (found, {n: id for id, n in names_handed(note).items()})
 
 
 def _table(rows: Iterable[Kept]) -> tuple[tuple[Text, ...], ...]:
@@ -120,7 +120,7 @@ def _table(rows: Iterable[Kept]) -> tuple[tuple[Text, ...], ...]:
     for row in rows:
         size = f"  {dimensions(row.shape)}" if row.shape is not None else ""
         marks = (row.kept, row.read, row.kept and not row.read)
-        remark = row.remark or ("from elsewhere" if row.read and not row.kept else "")
+        remark = row.remark or ("read from elsewhere" if row.read and not row.kept else "")
         cells = [(*row.name, Run(size)), *(MARK if mark else (Run(""),) for mark in marks)]
         table.append((*cells, *([(Run(remark),)] if remarked else [])))
     return tuple(table)
@@ -132,6 +132,6 @@ def _summed(rows: Iterable[Kept]) -> str:
     kept = sum(row.kept for row in rows)
     counts = {
         "never read": sum(row.kept and not row.read for row in rows),
-        "from elsewhere": sum(row.read and not row.kept for row in rows),
+        "read from elsewhere": sum(row.read and not row.kept for row in rows),
     }
     return ", ".join([f"{kept} kept", *(f"{n} {what}" for what, n in counts.items() if n)])

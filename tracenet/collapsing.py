@@ -67,28 +67,36 @@ def _without(diagram: Diagram, gap: Gap) -> Diagram:
 def _standing(gap: Gap, inside: Sequence[Node], lane: int) -> Node | None:
     """The box that stands for those of one lane."""
     found = sorted((n for n in inside if n.lane == lane), key=lambda node: node.column)
-    found = [node for node in found if node.kind != "input" or lane == FORWARD_LANE]
     if not found or (lane in SUMMED and not gap.times):
         return None
-    first, last = found[0], found[-1]
-    id = f"{first.id}…"
-    name = first.name if first.name == last.name else f"{first.name} … {last.name}"
+    name = _named(*_ends(gap, found)) if gap.times else f"{len(found)} left out"
+    id = f"{found[0].id}…"
     if lane in SUMMED:
-        shown = _ranges(gap, found)
-        return Node(id, SUMMED[lane], lane, gap.first, name, shown=shown)
-    times = f"×{gap.times}" if gap.times else ""
-    title = (Run(f"⋯ {times}".strip(), "b"),)
-    count = sum(node.kind not in ("input", "gradient") for node in found)
-    what = name if gap.times else f"{count} more"
-    lines: tuple[Text, ...] = ((Run(what),),) if count else ()
-    return Node(id, KEPT[lane], lane, gap.first, name, title, lines, remark="")
+        return Node(id, SUMMED[lane], lane, gap.first, name, shown=_ranges(gap, found))
+    title = (Run(f"⋯ ×{gap.times}" if gap.times else "⋯", "b"),)
+    lines: tuple[Text, ...] = ((Run(name),),) if gap.times else ()
+    remark = "" if gap.times else name
+    return Node(id, KEPT[lane], lane, gap.first, name, title, lines, remark=remark)
+
+
+def _ends(gap: Gap, found: Sequence[Node]) -> tuple[list[Node], list[Node]]:
+    """The boxes of the first and of the last repeat."""
+    firsts = [node for node in found if node.column < gap.first + gap.span]
+    return firsts, [node for node in found if node.column > gap.last - gap.span]
+
+
+def _named(firsts: Sequence[Node], lasts: Sequence[Node]) -> str:
+    """`layer 2 … layer 49`: of what is in a repeat, what has a number."""
+    pairs = [(one.name, two.name) for one, two in zip(firsts, lasts)]
+    first, last = next((pair for pair in pairs if pair[0] != pair[1]), pairs[0])
+    return first if first == last else f"{first} … {last}"
 
 
 def _ranges(gap: Gap, found: Sequence[Node]) -> tuple[Shown, ...]:
     """`W[2] … W[49]` and the shape that each has, of the arrays in one lane."""
-    firsts = [s for n in found if n.column < gap.first + gap.span for s in n.shown]
-    lasts = [s for n in found if n.column > gap.last - gap.span for s in n.shown]
-    return tuple(_range(a, b) for a, b in zip(firsts, lasts))
+    firsts, lasts = _ends(gap, found)
+    pairs = zip((s for n in firsts for s in n.shown), (s for n in lasts for s in n.shown))
+    return tuple(_range(a, b) for a, b in pairs)
 
 
 def _range(first: Shown, last: Shown) -> Shown:

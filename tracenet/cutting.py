@@ -13,6 +13,8 @@ from .trace import Trace
 
 TURNS = 12
 """A statement that runs more often than this, with others between, is drawn once."""
+CALLS = 200
+"""It is drawn each time up to here, where blocks are called as often: equal turns can be folded."""
 
 
 def partition(trace: Trace, opened: set[int]) -> list[Part]:
@@ -59,13 +61,21 @@ def _home(
         if source is None and len(op.ins) == 2:  # gradients of a leaf meet where the last was made
             return homes.get(trace.values[op.ins[1]].op or 0, ("mirror", ("start",)))
         if source is not None and source in homes:
-            return ("mirror", homes[source])
+            return _by_hand(trace, homes[source]) or ("mirror", homes[source])
         return ("mirror", ("start",))
     here = shown[op.block]
     closed = here not in opened and trace.blocks[here].of not in opened
     if closed:
         return ("block", here)
     return ("loose", here, op.phase, op.file, op.line if not op.statement else op.statement)
+
+
+def _by_hand(trace: Trace, home: Any) -> Any:
+    """The hand-written backward of a block: what is derived for that block is drawn with it."""
+    if home[0] != "block":
+        return None
+    found = [b.id for b in trace.blocks if b.of == home[1] and b.handwritten]
+    return ("block", found[0]) if found else None
 
 
 def _maker_of_met(trace: Trace, op: Op) -> int | None:
@@ -84,7 +94,19 @@ def _turns(trace: Trace, shown: dict[int, int], opened: set[int]) -> dict[int, i
         turns[op.id] = count[place]
         before = place
     last = {op.id: count[shown[op.block], op.statement, op.line] for op in trace.ops}
-    return {id: n if last[id] <= TURNS else 0 for id, n in turns.items()}
+    calling = _calling(trace, shown, opened)
+    most = lambda op: CALLS if shown[op.block] in calling else TURNS
+    return {op.id: turns[op.id] if last[op.id] <= most(op) else 0 for op in trace.ops}
+
+
+def _calling(trace: Trace, shown: dict[int, int], opened: set[int]) -> set[int]:
+    """The opened blocks that call a block more than `TURNS` times: layers, or time steps."""
+    calls: dict[tuple[int | None, str], int] = {}
+    for block in trace.blocks:
+        if shown[block.id] == block.id and block.id not in opened:
+            place = block.parent, block.function
+            calls[place] = calls.get(place, 0) + 1
+    return {parent for (parent, _), count in calls.items() if count > TURNS and parent is not None}
 
 
 def _part(trace: Trace, key: Any, ids: list[int]) -> Part:

@@ -86,16 +86,13 @@ class _Columns:
     def _gap(self, at: int, span: int, count: int) -> Gap:
         """A repeat that starts or ends a sequence stays, unless one with its name stands there."""
         first, last = at + span, at + span * (count - 1)
-        if at >= span and self._named_alike(at - span, at, span):
+        names = [self.names[n] for n in self.order]
+        if at >= span and names[at - span : at] == names[at : at + span]:
             first = at
-        if self._named_alike(last, last + span, span):
+        if names[last + span : last + span + 1] == names[last : last + 1]:
             last += span
         columns = self.order[first:last]
         return Gap(columns[0], columns[-1], (last - first) // span, span)
-
-    def _named_alike(self, one: int, two: int, span: int) -> bool:
-        names = [self.names[n] for n in self.order]
-        return bool(names[two : two + span]) and names[one : one + span] == names[two : two + span]
 
 
 def _links(diagram: Diagram) -> dict[int, set[Link]]:

@@ -8,20 +8,18 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from math import prod
 
-from . import notation
 from .diagram import (
     BACKWARD_LANE,
     FORWARD_LANE,
     Diagram,
     Run,
-    Shown,
     Text,
     numbered,
 )
 from .drawing import checked
 from .figures import dimensions
 from .parts import Part
-from .picture import Picture
+from .picture import Shapes
 from .records import BACKWARD, FORWARD
 from .trace import Trace
 from .views import parts
@@ -46,7 +44,7 @@ def draw(
     return _Network(trace, cut, "shapes", digits, backward).made()
 
 
-class _Network(Picture):
+class _Network(Shapes):
     view = "network"
 
     def made(self) -> Diagram:
@@ -60,13 +58,6 @@ class _Network(Picture):
             self._flow(BACKWARD, "gradient")
         self._failure()
         return numbered(self.done(self.view))
-
-    def array(self, id: int, name: str | None = None, digits: int = 0) -> Shown:
-        """A value as its name and its shape."""
-        value = self.trace.values[id]
-        text = self.formulas.label(id) if name is None else notation.text(name)
-        size = dimensions(value.shape)
-        return Shown(text, value.key, value.shape, value.dtype, summary=(size,))
 
     def _forward(self, i: int) -> None:
         part, column = self.parts[i], self.column[i]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from . import notation
 from .diagram import (
     BACKWARD_LANE,
     CACHE_LANE,
@@ -22,6 +23,7 @@ from .diagram import (
 )
 from .drawing import checked
 from .ends import Ends
+from .figures import dimensions
 from .parts import Part
 from .records import BACKWARD, FORWARD
 from .trace import Trace
@@ -168,3 +170,17 @@ class Picture(Ends):
         )  # fmt: skip
         if last is not None:
             self.edge(self.box[last], node, "data")
+
+
+class Shapes(Picture):
+    """A picture in rows without numbers: of arrays only their names and shapes."""
+
+    def array(self, id: int, name: str | None = None, digits: int = 0) -> Shown:
+        """A value as its name and its shape."""
+        value = self.trace.values[id]
+        text = self.formulas.label(id) if name is None else notation.text(name)
+        size = dimensions(value.shape)
+        return Shown(text, value.key, value.shape, value.dtype, summary=(size,))
+
+    def _result(self, part: Part) -> tuple[Shown, ...]:
+        return ()

@@ -47,8 +47,7 @@ def audit(run: Run, case: Case) -> Audit | None:
     own = set(case.own)
     ops = [op for op in run.ops if run.places[op.id] in own]
     seeds = set(case.seeds.values())
-    handed = {x.id: x.name for n, t in note.args.items() for x in arrays(t, n)}
-    handed.update((t.id, n) for n, t in note.final.items() if isinstance(t, Ref) and t.id in handed)
+    handed = names_handed(note)
     kept = {i: name for i, name in handed.items() if i not in seeds and run.floating(i)}
     made = {out for op in ops for out in op.outs}
     read = {i for op in ops for i in op.ins if i not in made}
@@ -63,6 +62,13 @@ def audit(run: Run, case: Case) -> Audit | None:
         tuple(_overwritten(run, case, note)),
         tuple(_written(note, handed)),
     )
+
+
+def names_handed(note: Any) -> dict[int, str]:
+    """What a backward block was handed: its own names for the values, by their numbers."""
+    handed = {x.id: x.name for n, t in note.args.items() for x in arrays(t, n)}
+    handed.update((t.id, n) for n, t in note.final.items() if isinstance(t, Ref) and t.id in handed)
+    return handed
 
 
 def _name(run: Run, id: int, handed: dict[int, str]) -> str:
