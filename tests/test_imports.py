@@ -94,6 +94,7 @@ def test_rooms_depend_one_way():
         "drawing",
         "rows",
         "ends",
+        "gates",
         "picture",
         "render",
         "cli",
