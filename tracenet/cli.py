@@ -71,12 +71,13 @@ def main() -> None:
     help="Replay and draw the backward pass, or leave it out.",
 )
 @click.option("--learning-rate", type=float, metavar="α", help="Add the update W := W - α dW.")
+@click.option("--check", "checked", is_flag=True, help="Mark each backward block: right or wrong.")
 @click.option("--partial", is_flag=True, help="Draw what was recorded when the code raises.")
 def render(
     target: str, output: str | None, format_: str | None, call: str | None, view: str,
     depth: int | None, values: str, digits: int, backward: bool | None,
     learning_rate: float | None, partial: bool, iteration: int | None, lines: str | None,
-    cells: str | None,
+    cells: str | None, checked: bool,
 ) -> None:  # fmt: skip
     """Draw the run of TARGET.
 
@@ -96,18 +97,20 @@ def render(
         if iteration is not None or lines is not None:
             traces, error = _part(target, call, iteration, lines, cells)
         else:
-            traces, error = _traces(target, call, cells)
+            traces, error = _traces(target, call, cells, noting=checked)
         if error is not None and not (partial and traces):
             _print_error(error)
             raise SystemExit(1)
         options: dict[str, Any] = {"depth": depth, "values": values, "digits": digits}
         if backward is False:
             options["backward"] = False
+        if checked:
+            options["check"] = True
         for number, trace in enumerate(traces):
             path = _numbered(where, number, len(traces))
             if backward is not False and error is None:
-                part = (iteration is not None or lines is not None) and _forward_only(trace)
-                ours = part or call is not None or ":" in target
+                part = iteration is not None or lines is not None
+                ours = _forward_only(trace) and (part or call is not None or ":" in target)
                 _with_backward(trace, backward, learning_rate, ours)
             say(f"drawing {path or 'the diagram'}")
             _write(trace, view, options, path, suffix)
@@ -270,7 +273,7 @@ def _said_to_stderr() -> Iterator[None]:
 
 
 def _forward_only(trace: Trace) -> bool:
-    """Whether a part of a script has no backward statements of its own."""
+    """Whether a run has no backward code of its own, in blocks or as statements."""
     from .records import BACKWARD
 
     return all(step.block.phase != BACKWARD for step in trace.steps())

@@ -354,12 +354,20 @@ class Trace:
         """What is drawn: see `render` for the options."""
         from .views import diagram
 
-        return diagram(self, view, **options)
+        check = options.pop("check", False)
+        made = diagram(self, view, **options)
+        if check:
+            from .checking import report
+            from .checking.marks import marked
+
+            made = marked(self, made, report(self), options.get("depth"))
+        return made
 
     def render(self, path: str | Path, *, view: str = "blocks", **options: Any) -> Path:
         """Draws the trace into a file: .svg, .png, .pdf, .dot or .json.
 
         view: `"blocks"`, the two rows, or `"ops"`, each operation over its mirror.
+        check: True marks each hand-written backward block: right, scaled or wrong.
         depth: how far blocks are opened, from 1. values: `"full"`, `"summary"`, `"shapes"` or
         `"none"`. digits: how many significant digits. backward: False leaves the backward pass out.
 

@@ -17,11 +17,15 @@ from .verdict import EXACT, SCALED, UNCHECKED, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One gradient: what the code calls it, what it is the gradient of, and the verdict."""
+    """One gradient: what the code calls it, what it is the gradient of, and the verdict.
+
+    value: its number in the trace, or None where it was not computed.
+    """
 
     name: str
     of: str
     verdict: Verdict
+    value: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +202,9 @@ def _output(output: Output) -> dict[str, Any]:
 def checked(trace: Any, judged: Judged, audit: Audit | None) -> Checked:
     """One row of the report."""
     case = judged.case
-    outputs = tuple(Output(_called(t), t.of_name or _of(trace, t), v) for t, v in judged.outputs)
+    outputs = tuple(
+        Output(_called(t), t.of_name or _of(trace, t), v, t.got) for t, v in judged.outputs
+    )
     return Checked(
         case.forward.function if case.forward is not None else "",
         case.backward.function, case.backward.id, case.backward.ordinal, case.backward.file,
