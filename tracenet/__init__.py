@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from . import numpy as numpy
     from . import tracer as tracer
     from .recording.load import load as load
+    from .store import load_trace as load_trace
     from .trace import Trace as Trace
 
 from .version import VERSION as __version__
 
-__all__ = ["Trace", "__version__", "load", "numpy", "tracer"]
+__all__ = ["Trace", "__version__", "load", "load_trace", "numpy", "tracer"]
 
 
 def __getattr__(name: str) -> object:
@@ -30,6 +31,8 @@ def __getattr__(name: str) -> object:
         return import_module(f".{name}", __name__)
     if name == "load":
         return import_module(".recording.load", __name__).load
+    if name == "load_trace":
+        return import_module(".store", __name__).load_trace
     if name == "Trace":
         return import_module(".trace", __name__).Trace
     raise AttributeError(f"module 'tracenet' has no attribute {name!r}")

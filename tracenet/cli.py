@@ -74,7 +74,8 @@ def render(
     """Draw the run of TARGET.
 
     TARGET is a script that uses the tracer, whose traces are drawn; any Python file, with --call;
-    or FILE.py:function, for a function that needs no arguments.
+    FILE.py:function, for a function that needs no arguments; or a trace that was saved with
+    trace.save("run.trace").
 
     \b
     tracenet render examples/mazur.py -o mazur.svg
@@ -84,7 +85,8 @@ def render(
     where, suffix = _destination(target, output, format_)
     with _progress() as say:
         say("running " + target)
-        traces, error = _traces(target, call)
+        saved = _saved(target, call, say)
+        traces, error = ([saved], None) if saved is not None else _traces(target, call)
         if error is not None and not (partial and traces):
             _print_error(error)
             raise SystemExit(1)
@@ -133,6 +135,17 @@ def _destination(target: str, output: str | None, format_: str | None) -> tuple[
             f"cannot write {output!r}: there is no folder {str(folder)!r}; make it first"
         )
     return output, suffix
+
+
+def _saved(target: str, call: str | None, say: Any) -> Trace | None:
+    """The trace that the target is a file of, if it is one."""
+    from .store import is_saved, load_trace
+
+    if not is_saved(target):
+        return None
+    if call is not None:
+        raise UsageError(f"{target} is a saved trace, which is drawn and not run: leave --call out")
+    return load_trace(target, say)
 
 
 def _traces(target: str, call: str | None) -> tuple[list[Trace], Exception | None]:

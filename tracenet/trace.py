@@ -6,7 +6,7 @@ backward pass and the update are replayed on demand and become part of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -366,6 +366,17 @@ class Trace:
         from .render import write
 
         return write(self.diagram(view, **options), path)
+
+    def save(self, path: str | Path, progress: Callable[[str], object] | None = None) -> Path:
+        """Writes the trace into a file, conventionally `.trace`, for `tracenet.load_trace`.
+
+        progress: called with a few words before each part of the work.
+
+        Returns the path. The file is written whole or not at all.
+        """
+        from .store import save
+
+        return save(self, path, progress)
 
     # ------------------------------------------------------------------ checks
 
