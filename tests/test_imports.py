@@ -72,7 +72,7 @@ def test_rooms_depend_one_way():
     order = [
         "errors",
         "files",
-        "layout",
+        "strides",
         "ops",
         "diagram",
         "notation",

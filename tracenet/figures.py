@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from .diagram import Shown, Text
-from .layout import dense
+from .strides import dense
 
 Values = Literal["full", "summary", "shapes", "none"]
 

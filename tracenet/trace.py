@@ -71,19 +71,20 @@ class Trace:
         )
 
     def _changed(self) -> None:
-        self.__dict__.pop("_tables", None)
+        for name in ("_tables", "ops", "blocks"):
+            self.__dict__.pop(name, None)
 
     @property
     def values(self) -> Mapping[int, Value]:
         """The values by their numbers."""
         return self._tables.values
 
-    @property
+    @cached_property
     def ops(self) -> tuple[Op, ...]:
         """The operations, in the order in which they ran."""
         return tuple(self._tables.ops)
 
-    @property
+    @cached_property
     def blocks(self) -> tuple[Block, ...]:
         """The blocks; the first one is the traced function."""
         return tuple(self._tables.blocks)

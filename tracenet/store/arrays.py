@@ -14,7 +14,7 @@ from zipfile import ZipFile
 
 import numpy as np
 
-from ..layout import inverse, order, unstretched
+from ..strides import inverse, order, unstretched
 
 SHARED = 512
 """From how many bytes on an array is looked up among those that are written already."""
