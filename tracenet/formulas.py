@@ -69,7 +69,7 @@ class Formulas:
         if value.op is None or not value.name:
             return ()
         op = self.ops[value.op]
-        if op.rule == "write":
+        if op.rule == "write" and op.of is None:
             return self._written(op, value.name)
         term = self._of(op, id)
         if plain(term.text) == plain(notation.text(value.name)):

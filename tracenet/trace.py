@@ -71,7 +71,7 @@ class Trace:
         )
 
     def _changed(self) -> None:
-        for name in ("_tables", "ops", "blocks"):
+        for name in ("_tables", "ops", "blocks", "readers"):
             self.__dict__.pop(name, None)
 
     @property
@@ -88,6 +88,15 @@ class Trace:
     def blocks(self) -> tuple[Block, ...]:
         """The blocks; the first one is the traced function."""
         return tuple(self._tables.blocks)
+
+    @cached_property
+    def readers(self) -> Mapping[int, list[int]]:
+        """For each value that is read, the numbers of the operations that read it."""
+        found: dict[int, list[int]] = {}
+        for op in self.ops:
+            for i in op.ins:
+                found.setdefault(i, []).append(op.id)
+        return found
 
     @property
     def left(self) -> tuple[Left, ...]:
