@@ -82,8 +82,9 @@ def render(
     """Draw the run of TARGET.
 
     TARGET is a script that uses the tracer, whose traces are drawn; any Python file, with --call;
-    a flat script, with --iteration or --lines; or FILE.py:function, for a function that needs no
-    arguments. A notebook, FILE.ipynb, is a target like a file.
+    a flat script, with --iteration or --lines; FILE.py:function, for a function that needs no
+    arguments; or a trace that was saved with trace.save("run.trace"). A notebook, FILE.ipynb, is a
+    target like a file.
 
     \b
     tracenet render examples/mazur.py -o mazur.svg
@@ -94,7 +95,10 @@ def render(
     where, suffix = _destination(target, output, format_)
     with _progress() as say:
         say("running " + target)
-        if iteration is not None or lines is not None:
+        saved = _saved(target, call, say)
+        if saved is not None:
+            traces, error = [saved], None
+        elif iteration is not None or lines is not None:
             traces, error = _part(target, call, iteration, lines, cells)
         else:
             traces, error = _traces(target, call, cells, noting=checked)
@@ -176,6 +180,17 @@ def _span(lines: str) -> tuple[int, int]:
     if not (first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)):
         raise UsageError(f"--lines must be the first and the last line, as in 12:30, got {lines!r}")
     return int(first), int(last)
+
+
+def _saved(target: str, call: str | None, say: Any) -> Trace | None:
+    """The trace that the target is a file of, if it is one."""
+    from .store import is_saved, load_trace
+
+    if not is_saved(target):
+        return None
+    if call is not None:
+        raise UsageError(f"{target} is a saved trace, which is drawn and not run: leave --call out")
+    return load_trace(target, say)
 
 
 def _traces(

@@ -6,7 +6,7 @@ backward pass and the update are replayed on demand and become part of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -71,22 +71,32 @@ class Trace:
         )
 
     def _changed(self) -> None:
-        self.__dict__.pop("_tables", None)
+        for name in ("_tables", "ops", "blocks", "readers"):
+            self.__dict__.pop(name, None)
 
     @property
     def values(self) -> Mapping[int, Value]:
         """The values by their numbers."""
         return self._tables.values
 
-    @property
+    @cached_property
     def ops(self) -> tuple[Op, ...]:
         """The operations, in the order in which they ran."""
         return tuple(self._tables.ops)
 
-    @property
+    @cached_property
     def blocks(self) -> tuple[Block, ...]:
         """The blocks; the first one is the traced function."""
         return tuple(self._tables.blocks)
+
+    @cached_property
+    def readers(self) -> Mapping[int, list[int]]:
+        """For each value that is read, the numbers of the operations that read it."""
+        found: dict[int, list[int]] = {}
+        for op in self.ops:
+            for i in op.ins:
+                found.setdefault(i, []).append(op.id)
+        return found
 
     @property
     def left(self) -> tuple[Left, ...]:
@@ -376,6 +386,17 @@ class Trace:
         from .render import write
 
         return write(self.diagram(view, **options), path)
+
+    def save(self, path: str | Path, progress: Callable[[str], object] | None = None) -> Path:
+        """Writes the trace into a file, conventionally `.trace`, for `tracenet.load_trace`.
+
+        progress: called with a few words before each part of the work.
+
+        Returns the path. The file is written whole or not at all.
+        """
+        from .store import save
+
+        return save(self, path, progress)
 
     # ------------------------------------------------------------------ checks
 
