@@ -52,8 +52,8 @@ class Checked:
 
     @property
     def bad(self) -> bool:
-        """Whether some gradient of it is wrong."""
-        return any(output.verdict.bad for output in self.outputs)
+        """Whether some gradient of it is wrong, or it spoils one that others hold."""
+        return self.fault is not None or any(output.verdict.bad for output in self.outputs)
 
     @property
     def unchecked(self) -> bool:
@@ -124,7 +124,7 @@ def _look(block: Checked, count: int) -> str:
     assert fault is not None
     wrong = [o for o in block.outputs if o.verdict.bad]
     names = ", ".join(o.name for o in wrong)
-    what = f"{names}: {said(wrong[0].verdict)}" if wrong else "what it hands on is wrong"
+    what = f"{names}: {said(wrong[0].verdict)}" if wrong else block.note
     where = f"{short(fault.file)}, line {fault.line}"
     line = f": {fault.statement}" if fault.statement else ""
     more = f" ({count - 1} more below.)" if count > 1 else ""

@@ -71,6 +71,7 @@ def _tree(file: str) -> _Tree:
 
 def forget() -> None:
     """Forgets the sources that were read; files may have changed since."""
+    linecache.checkcache()
     _tree.cache_clear()
     _positions.cache_clear()
     look_up.cache_clear()
