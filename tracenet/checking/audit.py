@@ -44,14 +44,11 @@ def audit(run: Run, case: Case) -> Audit | None:
     note = run.note(case.backward)
     if note is None or case.forward is None or case.whole or case.home is not None:
         return None
-    own = set(case.own)
-    ops = [op for op in run.ops if run.places[op.id] in own]
     seeds = set(case.seeds.values())
     handed = {x.id: x.name for n, t in note.args.items() for x in arrays(t, n)}
     handed.update((t.id, n) for n, t in note.final.items() if isinstance(t, Ref) and t.id in handed)
     kept = {i: name for i, name in handed.items() if i not in seeds and run.floating(i)}
-    made = {out for op in ops for out in op.outs}
-    read = {i for op in ops for i in op.ins if i not in made}
+    read = run.read_in(case.backward)
     loose = {i for i in read if i in run.touched and i not in handed and run.floating(i)}
     views = {i for i in loose if _view_of(run, i, handed)}
     named = lambda ids: tuple(dict.fromkeys(n for i in ids if (n := _name(run, i, handed))))

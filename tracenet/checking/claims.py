@@ -69,8 +69,7 @@ def outputs(run: Run, forward: Block) -> list[Named]:
 
 def _read_later(run: Run, forward: Block) -> list[int]:
     """The values that a block made and that the forward pass after it computes with."""
-    inside = set(run.inside[forward.id])
-    made = {out for op in run.ops if run.places[op.id] in inside for out in op.outs}
+    inside, made = set(run.inside[forward.id]), run.made_in(forward)
     later = [op for op in run.forward_ops if run.places[op.id] not in inside]
     read = [i for op in later for i in op.ins if i in made and run.floating(i)]
     return list(dict.fromkeys(read))

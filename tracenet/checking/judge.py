@@ -76,7 +76,8 @@ def _alone(run: Run, case: Case) -> Judged:
         why = str(error).split(":")[0]
         return Judged(case, [(t, Verdict(UNCHECKED, reason=why)) for t in case.targets], note=why)
     got = {t.got: run.trace.data(t.got) for t in case.targets if t.got is not None}
-    verdicts = [(t, _verdict(run, case, t, got, reference, excerpt)) for t in case.targets]
+    around = max((largest(g) for g in reference.values()), default=0.0)
+    verdicts = [(t, _verdict(run, case, t, got, reference, excerpt, around)) for t in case.targets]
     note = ""
     if excerpt.numerical:
         note = f"numerical derivatives of {', '.join(sorted(excerpt.numerical))}, which has no rule"
@@ -110,7 +111,7 @@ def _reference(
 
 def _verdict(
     run: Run, case: Case, target: Target, got: Mapping[int, Any], reference: Mapping[int, Any],
-    excerpt: Excerpt | None,
+    excerpt: Excerpt | None, around: float,
 ) -> Verdict:  # fmt: skip
     if target.of is None or (target.got is None and target.raw is UNKNOWN):
         return Verdict(UNCHECKED, reason=target.why)
@@ -120,7 +121,6 @@ def _verdict(
     if target.got is None:
         return _no_array(target, expected)
     coarse = 1e-4 if excerpt is not None and excerpt.numerical else 0.0
-    around = max((largest(g) for g in reference.values()), default=0.0)
     verdict = compare(got[target.got], expected, _factors(run, case), coarse, around)
     if verdict.kind == EXACT and target.why:
         verdict = replace(verdict, reason=target.why)
