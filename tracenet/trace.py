@@ -62,6 +62,12 @@ class Trace:
         passes = "forward and backward" if self._replays else "forward"
         return f"<trace of {self.title}: {len(self._tape.ops)} ops, {passes}>"
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        """What a notebook shows where a cell ends in a trace: see `render/cell.py`."""
+        from .render.cell import bundle
+
+        return bundle(repr(self), self.diagram, include, exclude)
+
     # ------------------------------------------------------------------ records
 
     @cached_property
@@ -356,18 +362,21 @@ class Trace:
 
         return diagram(self, view, **options)
 
-    def render(self, path: str | Path, *, view: str = "blocks", **options: Any) -> Path:
-        """Draws the trace into a file: .svg, .png, .pdf, .dot or .json.
+    def render(
+        self, path: str | Path, *, view: str = "blocks", steps: bool = False, **options: Any
+    ) -> Path:
+        """Draws the trace into a file: .svg, .png, .pdf, .tex, .html, .md, .dot or .json.
 
         view: `"blocks"`, the two rows, or `"ops"`, each operation over its mirror.
         depth: how far blocks are opened, from 1. values: `"full"`, `"summary"`, `"shapes"` or
         `"none"`. digits: how many significant digits. backward: False leaves the backward pass out.
+        steps: .tex only, boxes appear in the order of the run, on slides of beamer.
 
         Returns the path. The file is written whole or not at all.
         """
         from .render import write
 
-        return write(self.diagram(view, **options), path)
+        return write(self.diagram(view, **options), path, steps)
 
     # ------------------------------------------------------------------ checks
 
