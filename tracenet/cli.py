@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .checking import Report
     from .trace import Trace
 
-FORMATS = ("svg", "png", "pdf", "dot", "json")
+FORMATS = ("svg", "png", "pdf", "tex", "html", "md", "dot", "json")
 
 
 class _Group(click.Group):
@@ -72,12 +72,13 @@ def main() -> None:
 )
 @click.option("--learning-rate", type=float, metavar="α", help="Add the update W := W - α dW.")
 @click.option("--check", "checked", is_flag=True, help="Mark each backward block: right or wrong.")
+@click.option("--steps", is_flag=True, help="tex only: boxes appear in the order of the run.")
 @click.option("--partial", is_flag=True, help="Draw what was recorded when the code raises.")
 def render(
     target: str, output: str | None, format_: str | None, call: str | None, view: str,
     depth: int | None, values: str, digits: int, backward: bool | None,
     learning_rate: float | None, partial: bool, iteration: int | None, lines: str | None,
-    cells: str | None, checked: bool,
+    cells: str | None, checked: bool, steps: bool,
 ) -> None:  # fmt: skip
     """Draw the run of TARGET.
 
@@ -93,6 +94,8 @@ def render(
     """
     _check_options(view, values, digits, depth)
     where, suffix = _destination(target, output, format_)
+    if steps and suffix != "tex":
+        raise UsageError(f"--steps is for slides, in .tex, and not for .{suffix}")
     with _progress() as say:
         say("running " + target)
         saved = _saved(target, call, say)
@@ -117,7 +120,7 @@ def render(
                 ours = _forward_only(trace) and (part or call is not None or ":" in target)
                 _with_backward(trace, backward, learning_rate, ours)
             say(f"drawing {path or 'the diagram'}")
-            _write(trace, view, options, path, suffix)
+            _write(trace, view, options, path, suffix, steps)
     if error is not None:
         _print_error(error)
         raise SystemExit(1)
@@ -319,10 +322,12 @@ def _numbered(path: str | None, number: int, count: int) -> str | None:
     return str(file.with_name(f"{file.stem}-{number + 1}{file.suffix}"))
 
 
-def _write(trace: Trace, view: str, options: dict[str, Any], path: str | None, suffix: str) -> None:
+def _write(
+    trace: Trace, view: str, options: dict[str, Any], path: str | None, suffix: str, steps: bool
+) -> None:
     from .render import encode, write_bytes
 
-    data = encode(trace.diagram(view, **options), suffix)
+    data = encode(trace.diagram(view, **options), suffix, steps)
     if path is None:
         click.echo(data, nl=False)
     else:

@@ -62,6 +62,12 @@ class Trace:
         passes = "forward and backward" if self._replays else "forward"
         return f"<trace of {self.title}: {len(self._tape.ops)} ops, {passes}>"
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        """What a notebook shows where a cell ends in a trace: see `render/cell.py`."""
+        from .render.cell import bundle
+
+        return bundle(repr(self), self.diagram, include, exclude)
+
     # ------------------------------------------------------------------ records
 
     @cached_property
@@ -215,11 +221,12 @@ class Trace:
         return self.value(name).id
 
     def loss(self) -> int:
-        """The number of the loss: the one scalar that was returned.
+        """The number of the loss: the one scalar that was computed and returned.
 
         Raises GradientError where there is none, or more than one.
         """
-        found = [id for _, id in self._outputs if self._is_scalar(id)]
+        leaves = self._tape.leaves
+        found = [id for _, id in self._outputs if self._is_scalar(id) and id not in leaves]
         if len(found) == 1 or (found and self._outputs[0][1] == found[0]):
             return found[0]
         shapes = [
@@ -373,19 +380,22 @@ class Trace:
             made = marked(self, made, report(self), options.get("depth"))
         return made
 
-    def render(self, path: str | Path, *, view: str = "blocks", **options: Any) -> Path:
-        """Draws the trace into a file: .svg, .png, .pdf, .dot or .json.
+    def render(
+        self, path: str | Path, *, view: str = "blocks", steps: bool = False, **options: Any
+    ) -> Path:
+        """Draws the trace into a file: .svg, .png, .pdf, .tex, .html, .md, .dot or .json.
 
         view: `"blocks"`, the two rows, or `"ops"`, each operation over its mirror.
         check: True marks each hand-written backward block: right, scaled or wrong.
         depth: how far blocks are opened, from 1. values: `"full"`, `"summary"`, `"shapes"` or
         `"none"`. digits: how many significant digits. backward: False leaves the backward pass out.
+        steps: .tex only, boxes appear in the order of the run, on slides of beamer.
 
         Returns the path. The file is written whole or not at all.
         """
         from .render import write
 
-        return write(self.diagram(view, **options), path)
+        return write(self.diagram(view, **options), path, steps)
 
     def save(self, path: str | Path, progress: Callable[[str], object] | None = None) -> Path:
         """Writes the trace into a file, conventionally `.trace`, for `tracenet.load_trace`.

@@ -22,18 +22,25 @@ FORMATS = {
     "dot": "dot",
     "gv": "dot",
     "json": "diagram_json",
+    "tex": "tex",
+    "md": "markdown",
+    "html": "page",
 }
 """The suffix of a file → the module that writes it."""
 
 
-def encode(diagram: Diagram, format: str) -> bytes:
+def encode(diagram: Diagram, format: str, steps: bool = False) -> bytes:
     """The diagram in a format, named by its suffix, `"svg"` or `".svg"`.
+
+    steps: in TeX, boxes appear one after the other, in the order of the run, on slides of beamer.
 
     Raises UsageError for an unknown format, EngineError where Graphviz is needed and missing.
     """
     suffix = format.lower().removeprefix(".")
     if suffix not in FORMATS:
         raise unknown("format", format, FORMATS)
+    if steps:
+        return _in_steps(diagram, suffix)
     writer = import_module(f".{FORMATS[suffix]}", __name__)
     try:
         data: bytes = writer.encode(diagram)
@@ -50,7 +57,15 @@ def encode(diagram: Diagram, format: str) -> bytes:
     return data
 
 
-def write(diagram: Diagram, path: str | Path) -> Path:
+def _in_steps(diagram: Diagram, suffix: str) -> bytes:
+    if suffix != "tex":
+        raise UsageError(f"only .tex is drawn in steps, as slides show them; .{suffix} is not")
+    from . import tex
+
+    return tex.encode(diagram, steps=True)
+
+
+def write(diagram: Diagram, path: str | Path, steps: bool = False) -> Path:
     """Draws the diagram into a file, in the format of its suffix; what was there is replaced."""
     path = Path(path)
     if not path.suffix:
@@ -58,7 +73,7 @@ def write(diagram: Diagram, path: str | Path) -> Path:
     if path.suffix.lower().removeprefix(".") not in FORMATS:
         raise unknown("format", path.suffix, FORMATS)
     check_folder(path)
-    return write_bytes(path, encode(diagram, path.suffix))
+    return write_bytes(path, encode(diagram, path.suffix, steps))
 
 
 def write_bytes(path: str | Path, data: bytes) -> Path:
