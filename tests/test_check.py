@@ -371,3 +371,33 @@ def _marks(trace):
 
 def test_check_is_public():
     assert tracenet.check is not None and callable(tracenet.assert_gradients)
+
+
+# ---------------------------------------------------------------------- which result is whose
+
+
+def forward(x, k):
+    return x * k, (x, k)
+
+
+def early(dout, cache):
+    x, k = cache
+    if k > 1:
+        dx = dout * k
+        return dx, np.sum(dout * x)
+    dk = np.sum(dout * x)
+    return dout * k, 2.0 * dk
+
+
+@pytest.mark.parametrize(("k", "right"), [(3.0, True), (0.5, False)])
+def test_the_return_that_ran_says_what_was_returned(k, right):
+    report = tracer.check(forward, early, np.array([1.0, 2.0, 4.0]), np.array(k))
+    assert report.blocks and report.ok is right, str(report)
+
+
+def test_backward_functions_may_be_lambdas():
+    x = np.array([1.0, -2.0, 4.0])
+    square = lambda x: (x**2, x)
+    tracer.assert_gradients(square, lambda dout, x: 2 * dout * x, x)
+    with pytest.raises(AssertionError, match="1/2"):
+        tracer.assert_gradients(square, lambda dout, x: (lambda g: g * x)(dout), x)

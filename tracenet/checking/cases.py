@@ -249,7 +249,7 @@ def _returned_gradients(run: Run, block: Block) -> Iterator[Named]:
     note = run.note(block)
     if note is None:
         return
-    result, names = run.result(block), names_returned(note.code)
+    result, names = run.result(block), names_returned(note)
     for k, item in enumerate(result if isinstance(result, tuple) else [result]):
         name = (names[k] if k < len(names) else None) or ""
         for x in arrays(item, name):

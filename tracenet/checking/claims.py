@@ -56,7 +56,7 @@ def incoming(run: Run, note: Note, forward: Block | None) -> list[Named]:
 def outputs(run: Run, forward: Block) -> list[Named]:
     """What a forward block returned that others may compute with, in order; its cache is not."""
     result, note = run.result(forward), run.note(forward)
-    names = names_returned(note.code) if note is not None else []
+    names = names_returned(note) if note is not None else []
     items = result if isinstance(result, (tuple, list)) else [result]
     found = [
         Named((names[k] if k < len(names) else None) or f"[{k}]", item.id)
@@ -118,7 +118,7 @@ def targets(
     home = home or run
     result = run.result(block)
     items = list(result) if isinstance(result, (tuple, list)) else [result]
-    names = names_returned(note.code)
+    names = names_returned(note)
     names = names if len(names) == len(items) else [None] * len(items)
     placed = _by_position(run, home, items, names, [x for x in given if x.top])
     if placed is not None:
