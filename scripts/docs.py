@@ -10,12 +10,20 @@ import runpy
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
+
+from tracenet import tracer
 
 ROOT = Path(__file__).parent.parent
-PICTURES = {
+PICTURES: dict[str, Any] = {
     "docs/mazur.svg": ("examples/mazur.py", {}),
     "docs/deep_network.svg": ("examples/deep_network.py", {}),
     "docs/circuit.svg": ("examples/circuit.py", {"view": "ops"}),
+    "docs/wrong_gradient.svg": (
+        "examples/wrong_gradient.py",
+        {"check": True, "values": "shapes"},
+        "iteration(x, y, parameters)",
+    ),
 }
 
 
@@ -27,8 +35,11 @@ def skeleton(svg: str) -> list[str]:
 def main() -> int:
     checking = "--check" in sys.argv
     stale = []
-    for target, (example, options) in PICTURES.items():
-        trace = runpy.run_path(str(ROOT / example))["trace"]
+    for target, (example, options, *call) in PICTURES.items():
+        if call:
+            trace = tracer.trace_call(tracer.load(ROOT / example), call[0], noting=True)
+        else:
+            trace = runpy.run_path(str(ROOT / example))["trace"]
         if not checking:
             print(trace.render(ROOT / target, **options))
             continue

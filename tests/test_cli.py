@@ -61,12 +61,13 @@ def run(*args):
     return CliRunner().invoke(main, [str(arg) for arg in args], catch_exceptions=False)
 
 
-@pytest.mark.parametrize("suffix", ["svg", "png", "pdf", "dot", "json"])
+@pytest.mark.parametrize("suffix", ["svg", "png", "pdf", "tex", "html", "md", "dot", "json"])
 def test_every_format_by_suffix(net, tmp_path, suffix):
     out = tmp_path / f"net.{suffix}"
     result = run("render", net, "--call", "loss(x)", "-o", out)
     assert result.exit_code == 0, result.output
     start = {"svg": b"<?xml", "png": b"\x89PNG", "pdf": b"%PDF", "dot": b"digraph", "json": b"{"}
+    start |= {"tex": b"% ", "html": b"<!DOCTYPE", "md": b"# "}
     assert out.read_bytes().startswith(start[suffix])
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
 

@@ -96,3 +96,15 @@ def _scores(module, X, parameters):
     a = np.tanh(parameters["W1"] @ X + parameters["b1"])
     a = np.tanh(parameters["W2"] @ a + parameters["b2"])
     return parameters["W3"] @ a + parameters["b3"]
+
+
+def test_the_wrong_gradient_is_found():
+    target = str(ROOT / "examples" / "wrong_gradient.py")
+    done = subprocess.run(
+        [sys.executable, "-m", "tracenet", "check", target, "--call", "iteration(x, y, parameters)"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    readme = (ROOT / "README.md").read_text()
+    for line in done.stdout.splitlines()[:6]:
+        assert line in readme

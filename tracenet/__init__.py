@@ -17,11 +17,14 @@ if TYPE_CHECKING:
     from .checking import assert_gradients as assert_gradients
     from .checking import check as check
     from .recording.load import load as load
+    from .store import load_trace as load_trace
     from .trace import Trace as Trace
 
 from .version import VERSION as __version__
 
-__all__ = ["Trace", "__version__", "assert_gradients", "check", "load", "numpy", "tracer"]
+__all__ = [
+    "Trace", "__version__", "assert_gradients", "check", "load", "load_trace", "numpy", "tracer",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> object:
@@ -34,6 +37,8 @@ def __getattr__(name: str) -> object:
         return getattr(import_module(".checking", __name__), name)
     if name == "load":
         return import_module(".recording.load", __name__).load
+    if name == "load_trace":
+        return import_module(".store", __name__).load_trace
     if name == "Trace":
         return import_module(".trace", __name__).Trace
     raise AttributeError(f"module 'tracenet' has no attribute {name!r}")

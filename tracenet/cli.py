@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .checking import Report
     from .trace import Trace
 
-FORMATS = ("svg", "png", "pdf", "dot", "json")
+FORMATS = ("svg", "png", "pdf", "tex", "html", "md", "dot", "json")
 
 
 class _Group(click.Group):
@@ -71,18 +71,21 @@ def main() -> None:
     help="Replay and draw the backward pass, or leave it out.",
 )
 @click.option("--learning-rate", type=float, metavar="α", help="Add the update W := W - α dW.")
+@click.option("--check", "checked", is_flag=True, help="Mark each backward block: right or wrong.")
+@click.option("--steps", is_flag=True, help="tex only: boxes appear in the order of the run.")
 @click.option("--partial", is_flag=True, help="Draw what was recorded when the code raises.")
 def render(
     target: str, output: str | None, format_: str | None, call: str | None, view: str,
     depth: int | None, values: str, digits: int, backward: bool | None,
     learning_rate: float | None, partial: bool, iteration: int | None, lines: str | None,
-    cells: str | None,
+    cells: str | None, checked: bool, steps: bool,
 ) -> None:  # fmt: skip
     """Draw the run of TARGET.
 
     TARGET is a script that uses the tracer, whose traces are drawn; any Python file, with --call;
-    a flat script, with --iteration or --lines; or FILE.py:function, for a function that needs no
-    arguments. A notebook, FILE.ipynb, is a target like a file.
+    a flat script, with --iteration or --lines; FILE.py:function, for a function that needs no
+    arguments; or a trace that was saved with trace.save("run.trace"). A notebook, FILE.ipynb, is a
+    target like a file.
 
     \b
     tracenet render examples/mazur.py -o mazur.svg
@@ -91,26 +94,33 @@ def render(
     """
     _check_options(view, values, digits, depth)
     where, suffix = _destination(target, output, format_)
+    if steps and suffix != "tex":
+        raise UsageError(f"--steps is for slides, in .tex, and not for .{suffix}")
     with _progress() as say:
         say("running " + target)
-        if iteration is not None or lines is not None:
+        saved = _saved(target, call, say)
+        if saved is not None:
+            traces, error = [saved], None
+        elif iteration is not None or lines is not None:
             traces, error = _part(target, call, iteration, lines, cells)
         else:
-            traces, error = _traces(target, call, cells)
+            traces, error = _traces(target, call, cells, noting=checked)
         if error is not None and not (partial and traces):
             _print_error(error)
             raise SystemExit(1)
         options: dict[str, Any] = {"depth": depth, "values": values, "digits": digits}
         if backward is False:
             options["backward"] = False
+        if checked:
+            options["check"] = True
         for number, trace in enumerate(traces):
             path = _numbered(where, number, len(traces))
             if backward is not False and error is None:
-                part = (iteration is not None or lines is not None) and _forward_only(trace)
-                ours = part or call is not None or ":" in target
+                part = iteration is not None or lines is not None
+                ours = _forward_only(trace) and (part or call is not None or ":" in target)
                 _with_backward(trace, backward, learning_rate, ours)
             say(f"drawing {path or 'the diagram'}")
-            _write(trace, view, options, path, suffix)
+            _write(trace, view, options, path, suffix, steps)
     if error is not None:
         _print_error(error)
         raise SystemExit(1)
@@ -173,6 +183,17 @@ def _span(lines: str) -> tuple[int, int]:
     if not (first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)):
         raise UsageError(f"--lines must be the first and the last line, as in 12:30, got {lines!r}")
     return int(first), int(last)
+
+
+def _saved(target: str, call: str | None, say: Any) -> Trace | None:
+    """The trace that the target is a file of, if it is one."""
+    from .store import is_saved, load_trace
+
+    if not is_saved(target):
+        return None
+    if call is not None:
+        raise UsageError(f"{target} is a saved trace, which is drawn and not run: leave --call out")
+    return load_trace(target, say)
 
 
 def _traces(
@@ -270,7 +291,7 @@ def _said_to_stderr() -> Iterator[None]:
 
 
 def _forward_only(trace: Trace) -> bool:
-    """Whether a part of a script has no backward statements of its own."""
+    """Whether a run has no backward code of its own, in blocks or as statements."""
     from .records import BACKWARD
 
     return all(step.block.phase != BACKWARD for step in trace.steps())
@@ -301,10 +322,12 @@ def _numbered(path: str | None, number: int, count: int) -> str | None:
     return str(file.with_name(f"{file.stem}-{number + 1}{file.suffix}"))
 
 
-def _write(trace: Trace, view: str, options: dict[str, Any], path: str | None, suffix: str) -> None:
+def _write(
+    trace: Trace, view: str, options: dict[str, Any], path: str | None, suffix: str, steps: bool
+) -> None:
     from .render import encode, write_bytes
 
-    data = encode(trace.diagram(view, **options), suffix)
+    data = encode(trace.diagram(view, **options), suffix, steps)
     if path is None:
         click.echo(data, nl=False)
     else:

@@ -82,8 +82,9 @@ class Node:
     title: the name as it is drawn; lines: formulas under it; shown: arrays under those.
     block: the path of the block that it stands for or belongs to, `"forward/layer 1"`.
     of: the id of the node that it mirrors, or None.
-    remark: a short line that qualifies the box: a failed run, a folded count.
     table: rows of text, all as long as the first, which is their heading.
+    remark: a short line that qualifies the box: a failed run, a folded count, a verdict.
+    mark: what a check found of it: `""`, `"right"`, `"scaled"`, `"wrong"` or `"unchecked"`.
     """
 
     id: str
@@ -98,6 +99,7 @@ class Node:
     of: str | None = None
     remark: str = ""
     table: tuple[tuple[Text, ...], ...] = ()
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)

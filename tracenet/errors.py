@@ -2,7 +2,7 @@
 
     TracenetError
     ├── UsageError            a call or a command that cannot mean anything: wrong name, suffix, view
-    ├── LoadError             a file that is not there, or that Python cannot parse
+    ├── LoadError             a file that is not there, that Python cannot parse, or a damaged trace
     ├── RecordError           a step that cannot be recorded as it was asked for
     ├── GradientError         a gradient that does not exist, or was not computed
     │   └── NoRuleError       … because an operation has no backward rule
@@ -30,7 +30,7 @@ class UsageError(TracenetError, ValueError):
 
 
 class LoadError(UsageError):
-    """A file that is not there, or that Python cannot parse."""
+    """A file that is not there, that Python cannot parse, or that is not a whole saved trace."""
 
 
 class RecordError(TracenetError):

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from .diagram import Shown, Text
+from .strides import dense
 
 Values = Literal["full", "summary", "shapes", "none"]
 
@@ -43,6 +44,7 @@ def shown(
     if values == "shapes":
         line = f"{dimensions(array.shape)} {dtype}"
         return Shown(name, key, array.shape, dtype, summary=(line,), state=state)
+    array = dense(array)
     state = state_of(array, state)
     if array.ndim == 0 or (values == "full" and is_small(array)):
         return Shown(name, key, array.shape, dtype, grid(array, digits), state=state, data=array)

@@ -23,6 +23,9 @@ ATOM, POWER, PRODUCT, SUM, LOOSE = 4, 3, 2, 1, 0
 LONGEST = 46
 """Characters; a longer formula is cut, with an ellipsis."""
 
+DEEPEST = 24
+"""Operations inside each other; the rest is an ellipsis, which is seldom within `LONGEST`."""
+
 SMALL = 8
 """A called function of at most so many operations, from one array to one, is written as a call."""
 
@@ -50,7 +53,13 @@ class Formulas:
         self.values = trace.values
         self.ops = trace.ops
         self.calls = _small_calls(trace)
+        self.called: dict[int, list[int]] = {}  # argument -> what small functions made of it
+        for out, (_, x) in self.calls.items():
+            self.called.setdefault(x, []).append(out)
+        self.mixed = {op.block for op in trace.ops if op.rule in MIXING}
         self.seeds = trace.seeds()
+        self._depth = 0
+        self._known: dict[tuple[int, int], Term] = {}
 
     # ------------------------------------------------------------------ lines
 
@@ -68,19 +77,46 @@ class Formulas:
         return _cut((*notation.text(value.name), Run(" = "), *term.text))
 
     def _of(self, op: Op, id: int) -> Term:
+        """How a value was made, as far as it can be seen: what is drawn is cut to `LONGEST`."""
+        key = id, self._depth
+        if key not in self._known:
+            self._known[key] = self._nested(op, id)
+        return self._known[key]
+
+    def _nested(self, op: Op, id: int) -> Term:
+        if self._depth == DEEPEST:
+            return Term((Run("…"),))
+        self._depth += 1
+        try:
+            term = self._how(op, id)
+        finally:
+            self._depth -= 1
+        return Term(_cut(term.text, 2 * LONGEST), term.binds)
+
+    def _how(self, op: Op, id: int) -> Term:
         """How a value was made: forwards, as a gradient, or as a sum of gradients."""
         if op.of is not None:
             return self._derived(op, id)
-        target = self.values[id].of
-        derived = op.phase == BACKWARD and not op.file
-        return (self._through_call(op, target) or self._sum(op)) if derived else self._made(op, id)
+        if not _is_meeting(op):
+            return self._made(op, id)
+        return self._through_call(op, self.values[id].of) or self._sum(op)
 
     def _sum(self, op: Op) -> Term:
-        """Gradients that meet, each as it was made."""
+        """Gradients that meet, each as it was made; there may be as many as there were uses."""
         runs: list[Run] = []
-        for i in op.ins:
+        waiting = list(reversed(op.ins))
+        while waiting and len(runs) < LONGEST:
+            i = waiting.pop()
             maker = self.values[i].op
-            term = self._of(self.ops[maker], i) if maker is not None else self.term(i)
+            made = None if maker is None else self.ops[maker]
+            if made is not None and _is_meeting(made):
+                call = self._through_call(made, self.values[i].of)
+                if call is None:
+                    waiting += reversed(made.ins)
+                    continue
+                term = call
+            else:
+                term = self._of(made, i) if made is not None else self.term(i)
             runs += [*([Run(" + ")] if runs else []), *term.text]
         return Term(tuple(runs), SUM)
 
@@ -185,9 +221,8 @@ class Formulas:
 
     def _through_call(self, op: Op, target: int | None) -> Term | None:
         """The gradient through a small function, f: dz = da ⊙ f′(z)."""
-        for out, (name, x) in self.calls.items():
-            if x != target:
-                continue
+        for out in self.called.get(target, ()) if target is not None else ():
+            name, x = self.calls[out]
             gradient = self.trace.gradient_of(out)
             blocks = self.trace.blocks
             mine = blocks[op.block].of
@@ -205,8 +240,7 @@ class Formulas:
 
     def _elementwise(self, maker: int) -> bool:
         """Whether the function that ends in this op treats each element by itself."""
-        block = self.ops[maker].block
-        return not any(op.rule in MIXING for op in self.ops if op.block == block)
+        return self.ops[maker].block not in self.mixed
 
     # ------------------------------------------------------------------ templates
 
@@ -226,6 +260,11 @@ class Formulas:
             elif name in settings:
                 runs.append(Run(str(settings[name])))
         return Term(tuple(runs), binds)
+
+
+def _is_meeting(op: Op) -> bool:
+    """Whether the op is no code's: the sum of gradients of a value that was used twice."""
+    return op.phase == BACKWARD and not op.file and op.of is None
 
 
 def _pieces(template: str) -> Iterator[tuple[str, str, bool]]:

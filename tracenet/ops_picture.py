@@ -49,6 +49,7 @@ class _OpsPicture(Drawing):
         self.backward = backward
         self.box: dict[int, str] = {}  # op -> node
         self.column: dict[int, int] = {}  # op -> column
+        self.last = 0  # the last column
         self.ids: set[int] = set()
         self.gradient_box: dict[int, str] = {}  # gradient of a leaf -> its node
 
@@ -69,6 +70,7 @@ class _OpsPicture(Drawing):
         lane = {FORWARD: FORWARD_LANE, BACKWARD: BACKWARD_LANE, UPDATE: UPDATE_LANE}[op.phase]
         column = self._column(op)
         self.column[op.id] = column
+        self.last = max(self.last, column)
         kind = {FORWARD: "forward", BACKWARD: "backward", UPDATE: "update"}[op.phase]
         loss = op.phase == FORWARD and bool(set(op.outs) & self.trace.loss_values())
         title = SYMBOLS.get(op.rule, op.rule)
@@ -92,7 +94,7 @@ class _OpsPicture(Drawing):
             leaf = next((i for i in op.ins if self.trace.values[i].role == "parameter"), None)
             of = self.trace.values[op.ins[1]].of if leaf is None else leaf
             return self._first_use(of) if of is not None else 1
-        return max(self.column.values(), default=0) + 1
+        return self.last + 1
 
     def _first_use(self, value: int) -> int:
         return next((self.column[op.id] for op in self.trace.ops if value in op.ins), 1)

@@ -42,9 +42,11 @@ def flows(trace: Trace, part: Part) -> tuple[list[int], list[int]]:
         for i in trace.ops[k].ins:
             if i not in made and (trace.values[i].op is not None or trace.values[i].name):
                 read[i] = None
-    used = {i for op in trace.ops if op.id not in mine for i in op.ins}
+    readers = trace.readers
     ends = {v.id for v in trace.outputs} | set(trace.gradients().values())
-    return list(read), [out for out in made if out in used or out in ends]
+    return list(read), [
+        out for out in made if out in ends or any(k not in mine for k in readers.get(out, ()))
+    ]  # fmt: skip
 
 
 def weights(trace: Trace, part: Part) -> set[int]:

@@ -6,7 +6,7 @@ backward pass and the update are replayed on demand and become part of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -62,6 +62,12 @@ class Trace:
         passes = "forward and backward" if self._replays else "forward"
         return f"<trace of {self.title}: {len(self._tape.ops)} ops, {passes}>"
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        """What a notebook shows where a cell ends in a trace: see `render/cell.py`."""
+        from .render.cell import bundle
+
+        return bundle(repr(self), self.diagram, include, exclude)
+
     # ------------------------------------------------------------------ records
 
     @cached_property
@@ -71,22 +77,32 @@ class Trace:
         )
 
     def _changed(self) -> None:
-        self.__dict__.pop("_tables", None)
+        for name in ("_tables", "ops", "blocks", "readers"):
+            self.__dict__.pop(name, None)
 
     @property
     def values(self) -> Mapping[int, Value]:
         """The values by their numbers."""
         return self._tables.values
 
-    @property
+    @cached_property
     def ops(self) -> tuple[Op, ...]:
         """The operations, in the order in which they ran."""
         return tuple(self._tables.ops)
 
-    @property
+    @cached_property
     def blocks(self) -> tuple[Block, ...]:
         """The blocks; the first one is the traced function."""
         return tuple(self._tables.blocks)
+
+    @cached_property
+    def readers(self) -> Mapping[int, list[int]]:
+        """For each value that is read, the numbers of the operations that read it."""
+        found: dict[int, list[int]] = {}
+        for op in self.ops:
+            for i in op.ins:
+                found.setdefault(i, []).append(op.id)
+        return found
 
     @property
     def left(self) -> tuple[Left, ...]:
@@ -205,11 +221,12 @@ class Trace:
         return self.value(name).id
 
     def loss(self) -> int:
-        """The number of the loss: the one scalar that was returned.
+        """The number of the loss: the one scalar that was computed and returned.
 
         Raises GradientError where there is none, or more than one.
         """
-        found = [id for _, id in self._outputs if self._is_scalar(id)]
+        leaves = self._tape.leaves
+        found = [id for _, id in self._outputs if self._is_scalar(id) and id not in leaves]
         if len(found) == 1 or (found and self._outputs[0][1] == found[0]):
             return found[0]
         shapes = [
@@ -354,20 +371,42 @@ class Trace:
         """What is drawn: see `render` for the options."""
         from .views import diagram
 
-        return diagram(self, view, **options)
+        check = options.pop("check", False)
+        made = diagram(self, view, **options)
+        if check:
+            from .checking import report
+            from .checking.marks import marked
 
-    def render(self, path: str | Path, *, view: str = "blocks", **options: Any) -> Path:
-        """Draws the trace into a file: .svg, .png, .pdf, .dot or .json.
+            made = marked(self, made, report(self), options.get("depth"))
+        return made
+
+    def render(
+        self, path: str | Path, *, view: str = "blocks", steps: bool = False, **options: Any
+    ) -> Path:
+        """Draws the trace into a file: .svg, .png, .pdf, .tex, .html, .md, .dot or .json.
 
         view: `"blocks"`, the two rows, or `"ops"`, each operation over its mirror.
+        check: True marks each hand-written backward block: right, scaled or wrong.
         depth: how far blocks are opened, from 1. values: `"full"`, `"summary"`, `"shapes"` or
         `"none"`. digits: how many significant digits. backward: False leaves the backward pass out.
+        steps: .tex only, boxes appear in the order of the run, on slides of beamer.
 
         Returns the path. The file is written whole or not at all.
         """
         from .render import write
 
-        return write(self.diagram(view, **options), path)
+        return write(self.diagram(view, **options), path, steps)
+
+    def save(self, path: str | Path, progress: Callable[[str], object] | None = None) -> Path:
+        """Writes the trace into a file, conventionally `.trace`, for `tracenet.load_trace`.
+
+        progress: called with a few words before each part of the work.
+
+        Returns the path. The file is written whole or not at all.
+        """
+        from .store import save
+
+        return save(self, path, progress)
 
     # ------------------------------------------------------------------ checks
 

@@ -33,8 +33,9 @@ def example(name: str, monkeypatch, tmp_path) -> Diagram:
     found = runpy.run_path(str(EXAMPLES / f"{name}.py"))
     if "trace" in found:
         return found["trace"].diagram()
-    given = [found[key] for key in ("X", "Y", "parameters")]
-    return tracer.trace(found["iteration"], *given, 0.5).diagram()
+    given = [found[key] for key in ("X", "Y", "x", "y", "parameters") if key in found]
+    rate = [0.5] if "X" in found else []
+    return tracer.trace(found["iteration"], *given, *rate).diagram()
 
 
 def by_hand() -> Diagram:

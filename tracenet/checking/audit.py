@@ -13,7 +13,7 @@ from typing import Any
 
 from ..recording.notes import Ref
 from .cases import Case
-from .match import arrays
+from .match import Named, arrays
 from .run import Run
 
 
@@ -44,13 +44,10 @@ def audit(run: Run, case: Case) -> Audit | None:
     note = run.note(case.backward)
     if note is None or case.forward is None or case.whole or case.home is not None:
         return None
-    own = set(case.own)
-    ops = [op for op in run.ops if run.places[op.id] in own]
     seeds = set(case.seeds.values())
     handed = names_handed(note)
     kept = {i: name for i, name in handed.items() if i not in seeds and run.floating(i)}
-    made = {out for op in ops for out in op.outs}
-    read = {i for op in ops for i in op.ins if i not in made}
+    read = run.read_in(case.backward)
     loose = {i for i in read if i in run.touched and i not in handed and run.floating(i)}
     views = {i for i in loose if _view_of(run, i, handed)}
     named = lambda ids: tuple(dict.fromkeys(n for i in ids if (n := _name(run, i, handed))))
@@ -86,13 +83,30 @@ def _overwritten(run: Run, case: Case, note: Any) -> Iterator[str]:
     """What is in the cache now is not what the forward block put there."""
     assert case.forward is not None
     result = run.result(case.forward)
-    then = [x for x in arrays(result, "cache") if not x.top]
-    for tree in note.args.values():
-        now = [x for x in arrays(tree, "cache") if not x.top]
-        if now and len(now) == len(then) and [x.name for x in now] == [x.name for x in then]:
-            for before, after in zip(then, now):
-                if before.id != after.id and run.shape(before.id) == run.shape(after.id):
-                    yield _name(run, before.id, {}) or after.name
+    kept = [list(arrays(item, "cache")) for item in (result if isinstance(result, tuple) else ())]
+    for name, tree in note.args.items():
+        now = list(arrays(tree, "cache")) if name != "self" else []
+        for then in kept:
+            if now and [x.name for x in now] == [x.name for x in then]:
+                yield from _changed(run, then, now, set(case.seeds))
+
+
+def _changed(run: Run, then: list[Named], now: list[Named], outputs: set[int]) -> Iterator[str]:
+    """What is another value now, in places of the cache that otherwise hold the same."""
+    for before, after in zip(then, now):
+        same = before.id == after.id or run.shape(before.id) != run.shape(after.id)
+        if not same and before.id not in outputs and _follows(run, after.id, before.id):
+            yield _name(run, before.id, {}) or after.name
+
+
+def _follows(run: Run, later: int, earlier: int) -> bool:
+    """Whether a value is a later version of another: made from it, in place."""
+    op = run.maker.get(later)
+    while op is not None and op.ins:
+        if op.ins[0] == earlier:
+            return True
+        op = run.maker.get(op.ins[0])
+    return False
 
 
 def _written(note: Any, handed: dict[int, str]) -> Iterator[str]:

@@ -185,8 +185,11 @@ def _own_loss(run: Run, forward: Block) -> int | None:
     return first.id if isinstance(first, Ref) and run.scalar(first.id) else None
 
 
-def _named_values(run: Run, without: set[int]) -> list[Named]:
-    """The parameters, the data, and the named values of the forward pass, the last of each name."""
+def _named_values(run: Run, without: set[int], among: set[int] | None = None) -> list[Named]:
+    """The parameters, the data, and the named values of the forward pass, the last of each name.
+
+    without: operations whose values are left out. among: the values to choose from, all by default.
+    """
     found: dict[str, Named] = {}
     values = run.trace.values
     ids = [*run.tape.leaves, *(out for op in run.forward_ops for out in op.outs)]
@@ -194,6 +197,8 @@ def _named_values(run: Run, without: set[int]) -> list[Named]:
     for id in ids:
         value = values.get(id)
         if value is None or id in skipped or not value.name or not run.floating(id):
+            continue
+        if among is not None and id not in among:
             continue
         leaf = run.tape.leaves.get(id)
         group = leaf.path[0] if leaf is not None and isinstance(leaf.path, tuple) else ""
@@ -217,7 +222,7 @@ def _flat(run: Run, block: Block) -> Case | None:
 def _flat_targets(run: Run, block: Block, loss: int) -> list[Target]:
     """What a function with both passes claims: what it names, or returns, as gradients of others."""
     leading = _ancestors(run, loss)
-    inputs = [x for x in _named_values(run, set()) if x.id in leading]
+    inputs = _named_values(run, set(), leading)
     note = run.note(block)
     for name, tree in (note.args if note is not None else {}).items():
         inputs = [*(x for x in arrays(tree, name) if x.id in leading), *inputs]
@@ -244,7 +249,7 @@ def _returned_gradients(run: Run, block: Block) -> Iterator[Named]:
     note = run.note(block)
     if note is None:
         return
-    result, names = run.result(block), names_returned(note.code)
+    result, names = run.result(block), names_returned(note)
     for k, item in enumerate(result if isinstance(result, tuple) else [result]):
         name = (names[k] if k < len(names) else None) or ""
         for x in arrays(item, name):

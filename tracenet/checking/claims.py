@@ -56,7 +56,7 @@ def incoming(run: Run, note: Note, forward: Block | None) -> list[Named]:
 def outputs(run: Run, forward: Block) -> list[Named]:
     """What a forward block returned that others may compute with, in order; its cache is not."""
     result, note = run.result(forward), run.note(forward)
-    names = names_returned(note.code) if note is not None else []
+    names = names_returned(note) if note is not None else []
     items = result if isinstance(result, (tuple, list)) else [result]
     found = [
         Named((names[k] if k < len(names) else None) or f"[{k}]", item.id)
@@ -69,8 +69,7 @@ def outputs(run: Run, forward: Block) -> list[Named]:
 
 def _read_later(run: Run, forward: Block) -> list[int]:
     """The values that a block made and that the forward pass after it computes with."""
-    inside = set(run.inside[forward.id])
-    made = {out for op in run.ops if run.places[op.id] in inside for out in op.outs}
+    inside, made = set(run.inside[forward.id]), run.made_in(forward)
     later = [op for op in run.forward_ops if run.places[op.id] not in inside]
     read = [i for op in later for i in op.ins if i in made and run.floating(i)]
     return list(dict.fromkeys(read))
@@ -119,7 +118,7 @@ def targets(
     home = home or run
     result = run.result(block)
     items = list(result) if isinstance(result, (tuple, list)) else [result]
-    names = names_returned(note.code)
+    names = names_returned(note)
     names = names if len(names) == len(items) else [None] * len(items)
     placed = _by_position(run, home, items, names, [x for x in given if x.top])
     if placed is not None:

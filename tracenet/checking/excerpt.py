@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..backward import replay
+from ..errors import NoRuleError
 from ..ops import Rule
 from ..recording.tape import Tape
 from ..trace import Trace
@@ -71,6 +72,9 @@ class Excerpt:
         place = {id: k for k, id in enumerate(ids)}
         tape = Tape()
         tape.values = [values.get(id, seeds.get(id)) for id in ids]
+        for rule, out, ins, settings, *_ in self.ops:
+            if rule.backward is None and rule.differentiable:
+                self._rerunnable(rule, out, ins, settings, values)
         tape.ops = [
             (self._rule(rule), place[out], tuple([place[i] for i in ins]), settings, 0, -1)
             for rule, out, ins, settings, *_ in self.ops
@@ -79,6 +83,24 @@ class Excerpt:
         own = {place[id]: fitting(seed, values.get(id)) for id, seed in seeds.items()}
         result = replay(tape, data, own, [place[id] for id in wanted if id in place])
         return {ids[k]: tape.values[g] for k, g in result.gradients.items()}
+
+    def _rerunnable(
+        self, rule: Rule, out: int, ins: tuple[int, ...], settings: Any, values: Mapping[int, Any]
+    ) -> None:
+        """Makes sure that an operation without a rule can be differentiated numerically.
+
+        It is called with its arrays alone; what it gives then must be what it gave in the run.
+        """
+        try:
+            again = forward(rule, [values[i] for i in ins], settings)
+            same = np.array_equal(again, values[out], equal_nan=True)
+        except (TypeError, ValueError):
+            same = False
+        if not same:
+            raise NoRuleError(
+                f"{rule.name} has no backward rule, and cannot be run again by itself"
+            )
+        self.numerical.add(rule.name)
 
     def with_rules(self, rules: Mapping[str, Rule]) -> Excerpt:
         """The same operations with other rules for some of them, by their names."""
@@ -89,7 +111,6 @@ class Excerpt:
     def _rule(self, rule: Rule) -> Rule:
         if rule.backward is not None or not rule.differentiable:
             return rule
-        self.numerical.add(rule.name)
         return numerical(rule)
 
 

@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import TracenetError
-from ..recording.notes import UNKNOWN
+from ..recording.notes import UNKNOWN, Ref
 from ..records import Block
 from . import ties
-from .audit import audit
 from .cases import Case
 from .claims import Target
 from .excerpt import Excerpt
@@ -77,7 +76,8 @@ def _alone(run: Run, case: Case) -> Judged:
         why = str(error).split(":")[0]
         return Judged(case, [(t, Verdict(UNCHECKED, reason=why)) for t in case.targets], note=why)
     got = {t.got: run.trace.data(t.got) for t in case.targets if t.got is not None}
-    verdicts = [(t, _verdict(run, case, t, got, reference, excerpt)) for t in case.targets]
+    around = max((largest(g) for g in reference.values()), default=0.0)
+    verdicts = [(t, _verdict(run, case, t, got, reference, excerpt, around)) for t in case.targets]
     note = ""
     if excerpt.numerical:
         note = f"numerical derivatives of {', '.join(sorted(excerpt.numerical))}, which has no rule"
@@ -111,7 +111,7 @@ def _reference(
 
 def _verdict(
     run: Run, case: Case, target: Target, got: Mapping[int, Any], reference: Mapping[int, Any],
-    excerpt: Excerpt | None,
+    excerpt: Excerpt | None, around: float,
 ) -> Verdict:  # fmt: skip
     if target.of is None or (target.got is None and target.raw is UNKNOWN):
         return Verdict(UNCHECKED, reason=target.why)
@@ -121,7 +121,6 @@ def _verdict(
     if target.got is None:
         return _no_array(target, expected)
     coarse = 1e-4 if excerpt is not None and excerpt.numerical else 0.0
-    around = max((largest(g) for g in reference.values()), default=0.0)
     verdict = compare(got[target.got], expected, _factors(run, case), coarse, around)
     if verdict.kind == EXACT and target.why:
         verdict = replace(verdict, reason=target.why)
@@ -238,11 +237,11 @@ def _attribute(run: Run, one: Judged, judged: list[Judged]) -> None:
     inside = [judged[k] for k in one.case.inside]
     misfed = misfit(run, one.case)
     if misfed is not None:
-        one.passed_on, one.fault, one.note = (
-            True,
-            misfed,
-            "it was handed another cache than its own",
-        )
+        one.passed_on, (one.fault, one.note) = True, misfed
+        return
+    handed = [i.fault for i in inside if i.passed_on and i.fault is not None]
+    if any(fault.function == one.case.backward.function for fault in handed):
+        one.fault = handed[0]
         return
     if any(_irreplaceable(run, i) for i in inside):
         one.passed_on = True
@@ -255,6 +254,9 @@ def _attribute(run: Run, one: Judged, judged: list[Judged]) -> None:
             one.passed_on = True
             return
     wrong = [t for t, v in mine if v.bad]
+    if _overwritten(run, wrong, inside):
+        one.passed_on = True
+        return
     right = [t for t, v in mine if v.right]
     conventions = {1.0, *(k for f in _factors(run, one.case).values() for k in (f, 1 / f))}
     shapes = {t.got for t, v in mine if v.kind == SHAPE}
@@ -263,15 +265,44 @@ def _attribute(run: Run, one: Judged, judged: list[Judged]) -> None:
     )
 
 
+def _overwritten(run: Run, wrong: list[Target], inside: list[Judged]) -> bool:
+    """Whether all that is wrong was right, until a block inside wrote over it.
+
+    A block that works in place on the gradient it was given (`dZ = dA`, and no copy) returns what is
+    right, and spoils what its caller still holds.
+    """
+    found = []
+    for target in wrong:
+        op = run.maker.get(target.got) if target.got is not None else None
+        block = next((i for i in inside if target.got in _spoiled(run, i)), None)
+        if op is not None and block is not None:
+            block.fault = Fault(block.case.backward.function, op.file, op.line, op.statement)
+            block.note = "it writes over the gradient that it was given"
+            found.append(target)
+    return bool(wrong) and len(found) == len(wrong)
+
+
+def _spoiled(run: Run, one: Judged) -> set[int]:
+    """What the gradients that a block was given have become when it ends."""
+    note = run.note(one.case.backward)
+    if note is None:
+        return set()
+    given = [(x, note.final.get(name)) for name, x in note.args.items()]
+    return {
+        after.id
+        for before, after in given
+        if isinstance(before, Ref) and isinstance(after, Ref)
+        and before.id in one.case.seeds.values() and after.id != before.id
+    }  # fmt: skip
+
+
 def _irreplaceable(run: Run, one: Judged) -> bool:
     """Whether a block returned something wrong that it did not make: then nothing can be put right."""
     made = run.made_in(one.case.backward)
     wrong = [t for t, v in one.outputs if v.bad]
     if one.passed_on or not wrong:
         return False
-    found = audit(run, one.case)
-    over = found is not None and bool(found.written)
-    return over or any(t.got is None or t.got not in made for t in wrong)
+    return any(t.got is None or t.got not in made for t in wrong)
 
 
 def _again(run: Run, one: Judged, corrected: dict[int, Any]) -> list[tuple[Target, Verdict]]:
@@ -298,12 +329,16 @@ def _near(a: float, b: float | None) -> bool:
 def _corrected(run: Run, one: Judged, inside: list[Judged]) -> dict[int, Any]:
     """What the blocks inside would have returned, had they been right; one after the other.
 
-    Each is put right at what it is given once those before it are right. A block that only passes
-    on what is wrong is right when those inside it are.
+    Each is put right at what it is given once those before it are right, and so are other calls of
+    the same function: what they were given may have hidden their fault. A block that only passes on
+    what is wrong is right when those inside it are.
     """
     corrected: dict[int, Any] = {}
     own = Excerpt(run.trace, one.case.own)
-    faulty = [i for i in inside if i.bad and not i.passed_on and i.excerpt is not None]
+    wrong = {(i.case.backward.function, t.of_name) for i in inside if not i.passed_on
+             for t, v in i.outputs if v.bad}  # fmt: skip
+    named = {function for function, _ in wrong}
+    faulty = [i for i in inside if i.case.backward.function in named and i.excerpt is not None]
     for block in sorted(faulty, key=lambda i: max(i.case.own, default=0)):
         values = _rerun(own, corrected)
         try:
@@ -314,7 +349,8 @@ def _corrected(run: Run, one: Judged, inside: list[Judged]) -> dict[int, Any]:
         scale = _scale(block)
         for target, verdict in block.outputs:
             expected = reference.get(target.of) if target.of is not None else None
-            if verdict.bad and target.got is not None and expected is not None:
+            known = verdict.bad or (block.case.backward.function, target.of_name) in wrong
+            if known and target.got is not None and expected is not None:
                 corrected[target.got] = expected * (scale if target.parameter else 1.0)
     return corrected
 

@@ -17,11 +17,15 @@ from .verdict import EXACT, SCALED, UNCHECKED, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One gradient: what the code calls it, what it is the gradient of, and the verdict."""
+    """One gradient: what the code calls it, what it is the gradient of, and the verdict.
+
+    value: its number in the trace, or None where it was not computed.
+    """
 
     name: str
     of: str
     verdict: Verdict
+    value: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +52,8 @@ class Checked:
 
     @property
     def bad(self) -> bool:
-        """Whether some gradient of it is wrong."""
-        return any(output.verdict.bad for output in self.outputs)
+        """Whether some gradient of it is wrong, or it spoils one that others hold."""
+        return self.fault is not None or any(output.verdict.bad for output in self.outputs)
 
     @property
     def unchecked(self) -> bool:
@@ -120,7 +124,7 @@ def _look(block: Checked, count: int) -> str:
     assert fault is not None
     wrong = [o for o in block.outputs if o.verdict.bad]
     names = ", ".join(o.name for o in wrong)
-    what = f"{names}: {said(wrong[0].verdict)}" if wrong else "what it hands on is wrong"
+    what = f"{names}: {said(wrong[0].verdict)}" if wrong else block.note
     where = f"{short(fault.file)}, line {fault.line}"
     line = f": {fault.statement}" if fault.statement else ""
     more = f" ({count - 1} more below.)" if count > 1 else ""
@@ -198,7 +202,9 @@ def _output(output: Output) -> dict[str, Any]:
 def checked(trace: Any, judged: Judged, audit: Audit | None) -> Checked:
     """One row of the report."""
     case = judged.case
-    outputs = tuple(Output(_called(t), t.of_name or _of(trace, t), v) for t, v in judged.outputs)
+    outputs = tuple(
+        Output(_called(t), t.of_name or _of(trace, t), v, t.got) for t, v in judged.outputs
+    )
     return Checked(
         case.forward.function if case.forward is not None else "",
         case.backward.function, case.backward.id, case.backward.ordinal, case.backward.file,

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from ..notation import LOSS
 from ..recording.notes import UNKNOWN, Note, Ref, returned
 from ..recording.phases import BACKWARD_NAME
-from ..records import FORWARD, Block
+from ..records import FORWARD, Block, Op
 from ..trace import Trace
+
+T = TypeVar("T")
+
+
+def cache_by_block(method: Callable[..., T]) -> Callable[..., T]:
+    """What a method of a run says of a block is worked out once."""
+
+    def cached(self: Run, block: Block) -> T:
+        key = (method.__name__, block.id)
+        if key not in self.known:
+            self.known[key] = method(self, block)
+        return cast(T, self.known[key])
+
+    return cached
 
 
 class Run:
@@ -22,7 +37,9 @@ class Run:
         self.places = trace._tables.places
         self.noted = trace._tables.noted
         self.ops = [op for op in trace.ops if op.id in self.places]
+        self.at = {self.places[op.id]: op for op in self.ops}
         self.inside = self._inside()
+        self.known: dict[tuple[str, int], Any] = {}
         self.forward_ops = [op for op in self.ops if op.phase == FORWARD]
         self.touched = {i for op in self.forward_ops for i in (*op.ins, *op.outs)}
         self.maker = {out: op for op in self.ops for out in op.outs}
@@ -38,16 +55,21 @@ class Run:
                 block = parents[block]
         return found
 
+    def ops_in(self, block: Block) -> list[Op]:
+        """The operations of a block and of those inside it, in order."""
+        return [self.at[k] for k in self.inside[block.id]]
+
+    @cache_by_block
     def made_in(self, block: Block) -> set[int]:
         """The values that a block, and those inside it, made."""
-        inside = set(self.inside[block.id])
-        return {out for op in self.ops if self.places[op.id] in inside for out in op.outs}
+        return {out for op in self.ops_in(block) for out in op.outs}
 
+    @cache_by_block
     def read_in(self, block: Block) -> dict[int, None]:
         """The floating point values that a block read and did not make, in order."""
-        inside, made = set(self.inside[block.id]), self.made_in(block)
-        ops = [op for op in self.ops if self.places[op.id] in inside]
-        return dict.fromkeys(i for op in ops for i in op.ins if i not in made and self.floating(i))
+        made = self.made_in(block)
+        read = (i for op in self.ops_in(block) for i in op.ins)
+        return dict.fromkeys(i for i in read if i not in made and self.floating(i))
 
     def touched_in(self, block: Block) -> set[int]:
         """The values that a block read or made."""

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..ops import BY_NAME, Rule
 from ..recording import source
-from ..recording.notes import refs
+from ..recording.notes import Note, refs
 from ..records import Op
 from .cases import Case
 from .claims import Target
@@ -172,7 +172,7 @@ def _known(run: Run, case: Case, made: Mapping[int, _Made], facts: Known) -> dic
     home = case.home or run
     for k in case.ops:
         id = home.tape.ops[k][1]
-        if home.floating(id):
+        if home.floating(id) and id in reference:  # else it may be backward code itself
             shaped.setdefault(home.shape(id), []).append(case.given.get(id, home.trace.data(id)))
     names: dict[str, list[Any]] = {}
     for id, gradient in reference.items():
@@ -213,20 +213,35 @@ def _equal(data: Any, gradient: Any) -> bool:
     return bool(np.any(gradient)) and compare(data, gradient).kind == "exact"
 
 
-def misfit(run: Run, case: Case) -> Fault | None:
-    """The call that handed a backward block another cache than its forward block returned."""
-    note = run.note(case.backward)
+def misfit(run: Run, case: Case) -> tuple[Fault, str] | None:
+    """The call that handed a backward block another cache, or other settings, than its forward's."""
+    note, there = run.note(case.backward), run.note(case.forward)
     if note is None or case.forward is None or case.whole or case.home is not None:
         return None
+    other = _other_settings(note, there)
     result = run.result(case.forward)
     kept = set(refs(result)) - set(case.seeds) if isinstance(result, (tuple, dict)) else set()
     given = set(refs(note.args))
-    if not kept or kept & given == kept or "self" in note.args:
+    if not other and (not kept or kept & given == kept or "self" in note.args):
         return None
     call = run.tape.calls[run.noted[case.backward.id]]
     place = source.where(run.tape, call.parent, call.lasti)
-    parent = run.trace.blocks[case.backward.parent or 0]
-    return Fault(parent.function, place.file, place.line, place.text)
+    function = run.trace.blocks[case.backward.parent or 0].function
+    why = f"it was called with {other}" if other else "it was handed another cache than its own"
+    return Fault(function, place.file, place.line, place.text), why
+
+
+def _other_settings(note: Note, there: Note | None) -> str:
+    """The settings that a forward function and its backward were given differently."""
+    if there is None:
+        return ""
+    plain = lambda x: isinstance(x, (str, bool, int)) or x is None
+    found = [
+        f"{name}={x!r}, its forward with {there.args[name]!r}"
+        for name, x in note.args.items()
+        if plain(x) and name in there.args and plain(there.args[name]) and x != there.args[name]
+    ]
+    return ", ".join(found)
 
 
 # ---------------------------------------------------------------------- variables that were bound

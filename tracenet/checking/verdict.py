@@ -71,7 +71,10 @@ def compare(
     if given.dtype.kind not in "fiub" or given.shape != reference.shape:
         return _other_shape(given, reference)
     allowed = max(tolerance(given, reference), coarse)
-    g, r = given.astype(float), reference.astype(float)
+    g, r = np.asarray(given, dtype=float), np.asarray(reference, dtype=float)
+    near = _near(g, r, allowed, 1e-6 * around)
+    if near is not None:
+        return Verdict(EXACT, 1.0, near, cosine=1.0, got=got, expected=expected)
     apart, where = _deviation(g, r, 1e-6 * around)
     both: dict[str, Any] = {"got": got, "expected": expected, "where": where}
     cosine = _cosine(g, r)
@@ -101,6 +104,18 @@ def _other_shape(given: np.ndarray, reference: np.ndarray) -> Verdict:
     if given.ndim == 2 and given.shape == reference.shape[::-1]:
         reason += ": transposed"
     return Verdict(SHAPE, None, float("inf"), reason=reason, got=given, expected=reference)
+
+
+def _near(g: np.ndarray, r: np.ndarray, allowed: float, floor: float) -> float | None:
+    """The deviation of two arrays that are plainly equal, in two passes; most are."""
+    if g.size == 0:
+        return 0.0
+    with np.errstate(all="ignore"):
+        worst = float(np.max(np.abs(g - r)))
+        scale = max(float(np.max(np.abs(r))), floor)
+    if worst == 0:
+        return 0.0
+    return worst / scale if scale > 0 and worst <= allowed * scale else None  # NaN is never near
 
 
 def _deviation(g: np.ndarray, r: np.ndarray, floor: float = 0.0) -> tuple[float, tuple[int, ...]]:

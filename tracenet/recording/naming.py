@@ -25,6 +25,7 @@ class Names:
         self.b = builder
         self.outputs = outputs
         self.keys: dict[str, int] = {}
+        self.last: dict[str, int] = {}  # the number that the latest key of a name ended in
         self.found: dict[int, str] = {}
         self.shared = self._shared()
 
@@ -122,11 +123,11 @@ class Names:
         return f"{self.b.tables.ops[maker].rule}_{id}"
 
     def _key(self, name: str, id: int, of: int | None) -> str:
-        key, n = name, 1
+        key, n = name, self.last.get(name, 1)
         while key in self.keys:
             n += 1
             key = f"{name}:{n}"
-        self.keys[key] = id
+        self.keys[key], self.last[name] = id, n
         return key
 
     def _role(self, id: int, of: int | None) -> str:

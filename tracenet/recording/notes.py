@@ -39,13 +39,18 @@ class Held:
 
 @dataclass(slots=True)
 class Note:
-    """One call. args: by parameter, as it began. final: its variables as it ended."""
+    """One call. args: by parameter, as it began. final: its variables as it ended, at `end`."""
 
     code: CodeType
     module: dict[str, Any]
     args: dict[str, Any]
     final: dict[str, Any] = field(default_factory=dict)
-    ended: bool = False
+    end: int = -1
+
+    @property
+    def ended(self) -> bool:
+        """Whether the call came to its end."""
+        return self.end >= 0
 
 
 UNKNOWN = object()
@@ -73,7 +78,7 @@ class Notes:
         note = self.of.get(call)
         if note is not None:
             note.final = {name: self._tree(x) for name, x in frame.f_locals.items()}
-            note.ended = True
+            note.end = frame.f_lasti
 
     def _tree(self, x: Any, depth: int = 0) -> Any:
         kind = type(x)
@@ -122,16 +127,15 @@ def returned(tape: Any, call: int) -> Any:
     note = tape.notes.of.get(call) if tape.notes is not None else None
     if note is None or not note.ended:
         return UNKNOWN
-    ends = source.returns(note.code)
-    return _evaluated(tape, call, note, ends[-1]) if ends else None
+    last = source.returned(note.code, note.end)
+    return None if last is None else _evaluated(tape, call, note, last)
 
 
-def names_returned(code: CodeType) -> list[str | None]:
-    """What the `return` of a function calls its results, in order."""
-    ends = source.returns(code)
-    if not ends:
+def names_returned(note: Note) -> list[str | None]:
+    """What the `return` at which a call ended calls its results, in order."""
+    last = source.returned(note.code, note.end)
+    if last is None:
         return []
-    last = ends[-1]
     items = last.elts if isinstance(last, (ast.Tuple, ast.List)) else [last]
     return [source.name_of(item) for item in items]
 

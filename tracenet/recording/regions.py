@@ -14,7 +14,7 @@ from typing import Any
 
 from ..records import BACKWARD, FORWARD, Block, Op
 from . import source
-from .phases import both_passes, set_phases, stem, up_to
+from .phases import both_passes, is_backward, set_phases, stem, up_to
 from .tape import Tape, foreign
 
 _TRANSPARENT = ("<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>", "<lambda>", "<module>")
@@ -45,7 +45,9 @@ def blocks_of(tape: Tape, title: str, blocks: list[Block], recorded: int) -> lis
     ran = {block_of[op[4]] for op in tape.ops[:recorded]}
     _number(blocks, {b for block in ran for b in up_to(blocks, block, 0)})
     _open_root(blocks, block_of, ran)
-    set_phases(blocks, both_passes(tape, blocks, block_of, recorded))
+    alone = is_backward(blocks[0].function.rpartition(".")[2])  # a backward function run by itself
+    both = set() if alone else both_passes(tape, blocks, block_of, recorded)
+    set_phases(blocks, both)
     return block_of
 
 

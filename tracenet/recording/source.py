@@ -59,6 +59,9 @@ class _Tree:
                     self.statements.setdefault(line, parent)
 
 
+_NOWHERE = (-1, -1, -1, -1)
+
+
 def span(node: Any) -> Span:
     """Where a node of a syntax tree stands: lines, then columns."""
     return node.lineno, node.end_lineno, node.col_offset, node.end_col_offset
@@ -71,10 +74,11 @@ def _tree(file: str) -> _Tree:
 
 def forget() -> None:
     """Forgets the sources that were read; files may have changed since."""
+    linecache.checkcache()
     _tree.cache_clear()
     _positions.cache_clear()
     look_up.cache_clear()
-    returns.cache_clear()
+    _last_returned.cache_clear()
 
 
 @lru_cache(maxsize=1024)
@@ -110,14 +114,35 @@ def span_at(code: CodeType, lasti: int) -> Span | None:
     return None if line is None else (line, end, column, end_column)
 
 
+def returned(code: CodeType, lasti: int) -> ast.expr | None:
+    """What the `return` at an instruction gives back; of a lambda, its expression.
+
+    Where the instruction is none of a `return`, the last one in the source.
+    """
+    at = span_at(code, lasti)
+    node = _tree(code.co_filename).nodes.get(at) if at is not None else None
+    return node.value if isinstance(node, ast.Return) else _last_returned(code)
+
+
 @lru_cache(maxsize=1024)
-def returns(code: CodeType) -> list[ast.expr]:
-    """What the `return` statements of a function return, in the order of the source."""
+def _last_returned(code: CodeType) -> ast.expr | None:
+    if code.co_name == "<lambda>":
+        return _body(code)
     found = function(code)
-    if found is None:
-        return []
-    ends = [n.value for n in _own(found) if isinstance(n, ast.Return) and n.value is not None]
-    return sorted(ends, key=lambda node: (node.lineno, node.col_offset))
+    ends = [n for n in _own(found) if isinstance(n, ast.Return)] if found is not None else []
+    return max(ends, key=lambda n: (n.lineno, n.col_offset)).value if ends else None
+
+
+def _body(code: CodeType) -> ast.expr | None:
+    """The expression of a lambda: the innermost one around an instruction of its own."""
+    tree = _tree(code.co_filename)
+    for k in range(len(_positions(code))):
+        node: ast.AST | None = tree.nodes.get(span_at(code, 2 * k) or _NOWHERE)
+        while node is not None and not isinstance(node, ast.stmt):
+            node = tree.parents.get(node)
+            if isinstance(node, ast.Lambda):
+                return node.body
+    return None
 
 
 def _own(node: ast.AST) -> Iterator[ast.AST]:

@@ -6,16 +6,14 @@ first asked for. A file is written whole or not at all.
 
 from __future__ import annotations
 
-import os
-import tempfile
 import warnings
-from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
 from ..diagram import Diagram
 from ..errors import EngineError, UsageError, unknown
+from ..files import check_folder, replacing
 
 FORMATS = {
     "svg": "svg",
@@ -24,18 +22,25 @@ FORMATS = {
     "dot": "dot",
     "gv": "dot",
     "json": "diagram_json",
+    "tex": "tex",
+    "md": "markdown",
+    "html": "page",
 }
 """The suffix of a file → the module that writes it."""
 
 
-def encode(diagram: Diagram, format: str) -> bytes:
+def encode(diagram: Diagram, format: str, steps: bool = False) -> bytes:
     """The diagram in a format, named by its suffix, `"svg"` or `".svg"`.
+
+    steps: in TeX, boxes appear one after the other, in the order of the run, on slides of beamer.
 
     Raises UsageError for an unknown format, EngineError where Graphviz is needed and missing.
     """
     suffix = format.lower().removeprefix(".")
     if suffix not in FORMATS:
         raise unknown("format", format, FORMATS)
+    if steps:
+        return _in_steps(diagram, suffix)
     writer = import_module(f".{FORMATS[suffix]}", __name__)
     try:
         data: bytes = writer.encode(diagram)
@@ -52,52 +57,27 @@ def encode(diagram: Diagram, format: str) -> bytes:
     return data
 
 
-def write(diagram: Diagram, path: str | Path) -> Path:
+def _in_steps(diagram: Diagram, suffix: str) -> bytes:
+    if suffix != "tex":
+        raise UsageError(f"only .tex is drawn in steps, as slides show them; .{suffix} is not")
+    from . import tex
+
+    return tex.encode(diagram, steps=True)
+
+
+def write(diagram: Diagram, path: str | Path, steps: bool = False) -> Path:
     """Draws the diagram into a file, in the format of its suffix; what was there is replaced."""
     path = Path(path)
     if not path.suffix:
         raise UsageError(f"{str(path)!r} has no suffix: choose one of {', '.join(FORMATS)}")
     if path.suffix.lower().removeprefix(".") not in FORMATS:
         raise unknown("format", path.suffix, FORMATS)
-    _check_folder(path)
-    return write_bytes(path, encode(diagram, path.suffix))
+    check_folder(path)
+    return write_bytes(path, encode(diagram, path.suffix, steps))
 
 
 def write_bytes(path: str | Path, data: bytes) -> Path:
     """Writes a file in one step: readers see the old one or the new one, never half of it."""
-    path = Path(path)
-    _check_folder(path)
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    except OSError as error:
-        raise UsageError(f"{str(path)!r} cannot be written: {error.strerror}") from None
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.chmod(name, _mode(path))
-        os.replace(name, path)
-    except BaseException as error:
-        with suppress(OSError):
-            os.unlink(name)
-        if isinstance(error, OSError):
-            raise UsageError(f"{str(path)!r} cannot be written: {error.strerror}") from None
-        raise
-    return path
-
-
-def _check_folder(path: Path) -> None:
-    if not path.parent.is_dir():
-        raise UsageError(
-            f"{str(path)!r} cannot be written: there is no folder {str(path.parent)!r}"
-        )
-    if path.is_dir():
-        raise UsageError(f"{str(path)!r} cannot be written: it is a folder")
-
-
-def _mode(path: Path) -> int:
-    """The mode of the file that is replaced, or that of a file that is made now."""
-    with suppress(OSError):
-        return path.stat().st_mode & 0o777
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
+    with replacing(path) as file:
+        file.write(data)
+    return Path(path)

@@ -1,4 +1,4 @@
-"""Graphviz: it reads DOT and gives back positions, or a finished PDF.
+"""Graphviz: it reads DOT and gives back positions.
 
 pygraphviz's wheels carry Graphviz; it is run in a process of its own (see `worker`), since it ends
 the process on some graphs. Where its libraries cannot be loaded, or gave up, the program `dot` is
@@ -27,7 +27,7 @@ TIMEOUT = 60
 INSTALL = (
     "install the system's X11 and glib libraries (Debian: apt-get install libx11-6 libxext6"
     " libxrender1 libglib2.0-0) or Graphviz itself (apt-get install graphviz), or write .dot or"
-    " .json, or two rows as .svg or .png, which need neither"
+    " .json, or two rows in any format, which need neither"
 )
 
 
@@ -40,7 +40,7 @@ class NotLoaded(EngineError):
 
 
 def layout(dot: str, format: str, program: str = "dot") -> bytes:
-    """What Graphviz makes of DOT text, in one of its formats (`json`, `pdf`, …).
+    """What Graphviz makes of DOT text, in one of its formats (`json`, `dot`, …).
 
     Raises EngineError if no Graphviz can be loaded, or if it refuses the text; Crash if it gave up.
     The environment variable TRACENET_ENGINE (pygraphviz, dot, none) forces a way.

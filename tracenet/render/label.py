@@ -255,7 +255,8 @@ def of_node(node: Node) -> str:
     rows += arrays(node.shown, ink)
     rows += _table(node.table)
     if remark := html(node.remark):
-        rows.append(f"<TD><I>{font(remark, SMALL_SIZE, palette.QUIET)}</I></TD>")
+        text = font(remark, SMALL_SIZE, palette.MARKS.get(node.mark, palette.QUIET))
+        rows.append(f"<TD>{text if node.mark else f'<I>{text}</I>'}</TD>")
     if not rows:
         rows = [f"<TD>{html(node.name) or ' '}</TD>"]
     inside = table(rows, BARE.replace('CELLPADDING="0"', 'CELLPADDING="1"'))

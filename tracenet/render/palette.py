@@ -35,6 +35,8 @@ STRUCK_ARROW = "#afb8c1"
 ALARM_TEXT = "#a40e26"
 ALARM_CELL = "#ffd7d5"
 """Numbers that are NaN or infinite."""
+MARKS = {"right": "#1a7f37", "scaled": "#735c00", "wrong": ALARM_TEXT, "unchecked": QUIET}
+"""Text of a check's verdict on a box."""
 FRAME = "#8c959f"
 FRAME_GROUND = "#fafbfc"
 

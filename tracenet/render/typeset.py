@@ -41,11 +41,13 @@ def of_node(node: Node) -> Block:
     if node.table:
         rows.append(padded(_table(node.table), 0, 1))
     if node.remark:
-        rows.append(words(node.remark, SMALL_SIZE, palette.QUIET, italic=True))
+        colour = palette.MARKS.get(node.mark, palette.QUIET)
+        rows.append(words(node.remark, SMALL_SIZE, colour, italic=not node.mark))
     inside = stacked(rows or [words(node.name or " ", TEXT_SIZE)], 1)
     box = padded(inside, AIR_ACROSS, AIR_ALONG)
     dash = "5 3" if ink.dashed else ""
-    box.marks = [Box(0, 0, box.width, box.height, ink.ground, ink.border, CORNER, dash)]
+    border = palette.ALARM_TEXT if node.mark == "wrong" else ink.border
+    box.marks = [Box(0, 0, box.width, box.height, ink.ground, border, CORNER, dash)]
     return box
 
 

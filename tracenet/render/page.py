@@ -1,0 +1,96 @@
+"""A diagram as one page of HTML that needs no other file: the picture, and a table of its blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from html import escape
+
+from ..diagram import Diagram, Run, Shown, Text
+from ..figures import dimensions
+from . import label, palette
+from .flows import Flow, flows
+from .fonts import CSS_FAMILY
+from .inline import inline
+from .svg import described
+
+HEAD = ("Block", "Formula", "Inputs", "Cache", "Outputs")
+TAGS = {"i": "i", "b": "b", "sup": "sup", "sub": "sub"}
+
+STYLE = f"""\
+:root{{color-scheme:light dark;--line:#d0d7de}}
+@media (prefers-color-scheme:dark){{:root{{--line:#444c56}}}}
+body{{font:16px/1.5 {CSS_FAMILY};max-width:1400px;margin:2rem auto;padding:0 1rem}}
+.paper{{background:#fff;border-radius:8px;padding:8px;text-align:center;overflow-x:auto}}
+.scroll{{overflow-x:auto}}
+table{{border-collapse:collapse;margin:.5rem 0 1.5rem}}
+th,td{{border:1px solid var(--line);padding:.35rem .7rem;text-align:left;vertical-align:top}}
+th[scope=row]{{border-left:4px solid var(--ink)}}
+td{{white-space:nowrap}}
+sup,sub{{line-height:0}}
+small{{opacity:.75}}
+"""
+
+
+def encode(diagram: Diagram) -> bytes:
+    """The diagram as a page of HTML."""
+    return "".join(_written(diagram)).encode("utf-8")
+
+
+def _written(diagram: Diagram) -> Iterator[str]:
+    title = _words(diagram.title) or "A network"
+    about = _words(described(diagram))
+    yield '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+    yield '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+    yield f'<title>{title}</title>\n<meta name="description" content="{about}">\n'
+    yield f"<style>\n{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n<p>{about}</p>\n"
+    yield f'<div class="paper">\n{inline(diagram)}</div>\n'
+    for name, found in flows(diagram).items():
+        yield f'<h2>{name}</h2>\n<div class="scroll"><table>\n<thead><tr>'
+        yield "".join(f'<th scope="col">{text}</th>' for text in HEAD) + "</tr></thead>\n<tbody>\n"
+        yield from map(_row, found)
+        yield "</tbody>\n</table></div>\n"
+    yield "</body>\n</html>\n"
+
+
+def _row(flow: Flow) -> str:
+    node = flow.node
+    remark = f"<br><small>{_words(node.remark)}</small>" if node.remark else ""
+    ink = palette.NODES[node.kind].border
+    cells = ("<br>".join(map(styled, node.lines)), *map(_arrays, (flow.inputs, flow.cache, flow.outputs)))  # fmt: skip
+    inside = "".join(f"<td>{cell}</td>" for cell in cells)
+    return (
+        f'<tr><th scope="row" style="--ink:{ink}">{_words(node.name)}{remark}</th>{inside}</tr>\n'
+    )
+
+
+def _arrays(shown: Sequence[Shown]) -> str:
+    return "<br>".join(map(_array, shown))
+
+
+def _array(shown: Shown) -> str:
+    """A name and its shape, and a number as such."""
+    name = styled(shown.name) if shown.name else _words(shown.key)
+    if label.is_number(shown):
+        return f"{name} = {_words(shown.grid[0][0])}"
+    return f"{name} <small>{dimensions(shown.shape)}</small>" if shown.dtype else name
+
+
+def styled(text: Text) -> str:
+    """Styled text.
+
+    >>> styled((Run("W", "i"), Run("[1]", "sup"), Run(" < 2")))
+    '<i>W</i><sup>[1]</sup> &lt; 2'
+    """
+    return "".join(map(_run, text))
+
+
+def _run(run: Run) -> str:
+    inside = _words(run.text)
+    for style in run.style.split():
+        if style in TAGS and inside:
+            inside = f"<{TAGS[style]}>{inside}</{TAGS[style]}>"
+    return inside
+
+
+def _words(text: str) -> str:
+    return escape(label.shortened(label.clean(text), 300))

@@ -1,0 +1,47 @@
+"""The order in which a picture is revealed: that of the run, forwards and then back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..diagram import Diagram, Node
+
+BACK = ("backward",)
+AFTER = ("update",)
+BESIDE = ("input", "parameter", "cache", "gradient")
+"""Boxes that appear together with the block which they belong to."""
+
+
+def order(diagram: Diagram) -> dict[str, int]:
+    """For each box, arrow and frame the step, from 1, at which it appears.
+
+    Blocks of the forward pass come from the left to the right, those of the backward pass from the
+    right to the left, and then the update; blocks in one column and one pass come together.
+    """
+    blocks = [node for node in diagram.nodes if node.kind not in BESIDE]
+    turns = sorted({_turn(node) for node in blocks})
+    steps = {node.id: turns.index(_turn(node)) + 1 for node in blocks}
+    steps |= {node.id: _beside(node, diagram, steps) for node in _others(diagram)}
+    for edge in diagram.edges:
+        steps[edge.id] = max(steps[edge.tail], steps[edge.head])
+    for frame in diagram.frames:
+        steps[frame.id] = min((steps[id] for id in frame.nodes if id in steps), default=1)
+    return steps
+
+
+def _turn(node: Node) -> tuple[int, int]:
+    """When a block runs: in which pass, and where in it."""
+    if node.kind in AFTER:
+        return 2, 0
+    return (1, -node.column) if node.kind in BACK else (0, node.column)
+
+
+def _others(diagram: Diagram) -> Iterator[Node]:
+    return (node for node in diagram.nodes if node.kind in BESIDE)
+
+
+def _beside(node: Node, diagram: Diagram, steps: dict[str, int]) -> int:
+    """With the block that makes it; if there is none, with the first that reads it."""
+    makers = [steps[e.tail] for e in diagram.edges if e.head == node.id and e.tail in steps]
+    readers = [steps[e.head] for e in diagram.edges if e.tail == node.id and e.head in steps]
+    return min(makers or readers or [1])
