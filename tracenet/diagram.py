@@ -6,7 +6,7 @@ run did. Positions are given as lane (row) and column; how large a box is, is th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -82,6 +82,7 @@ class Node:
     title: the name as it is drawn; lines: formulas under it; shown: arrays under those.
     block: the path of the block that it stands for or belongs to, `"forward/layer 1"`.
     of: the id of the node that it mirrors, or None.
+    table: rows of text, all as long as the first, which is their heading.
     remark: a short line that qualifies the box: a failed run, a folded count, a verdict.
     mark: what a check found of it: `""`, `"right"`, `"scaled"`, `"wrong"` or `"unchecked"`.
     """
@@ -97,6 +98,7 @@ class Node:
     block: str | None = None
     of: str | None = None
     remark: str = ""
+    table: tuple[tuple[Text, ...], ...] = ()
     mark: str = ""
 
 
@@ -129,3 +131,17 @@ class Diagram:
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
     frames: tuple[Frame, ...] = ()
+
+
+def numbered(diagram: Diagram) -> Diagram:
+    """The diagram with its boxes numbered column by column, from the top, and its arrows in turn."""
+    order = sorted(diagram.nodes, key=lambda node: (node.column, node.lane))
+    ids = {node.id: f"n{i}" for i, node in enumerate(order)}
+    nodes = [
+        replace(n, id=ids[n.id], of=ids.get(n.of) if n.of is not None else None) for n in order
+    ]
+    edges = [
+        replace(edge, id=f"e{i}", tail=ids[edge.tail], head=ids[edge.head])
+        for i, edge in enumerate(diagram.edges)
+    ]
+    return replace(diagram, nodes=tuple(nodes), edges=tuple(edges))

@@ -19,8 +19,8 @@ from .diagram import (
     Frame,
     Run,
 )
+from .drawing import Drawing, checked
 from .ops import BY_NAME
-from .picture import Drawing, checked
 from .records import BACKWARD, FORWARD, UPDATE, Op
 from .trace import Trace
 

@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from .notation import split_gradient
+from .parts import Part
 from .records import BACKWARD, FORWARD
 from .trace import Trace
-from .views import Part
 
 
 def paired(trace: Trace, cut: list[Part]) -> list[Part]:

@@ -45,8 +45,7 @@ def audit(run: Run, case: Case) -> Audit | None:
     if note is None or case.forward is None or case.whole or case.home is not None:
         return None
     seeds = set(case.seeds.values())
-    handed = {x.id: x.name for n, t in note.args.items() for x in arrays(t, n)}
-    handed.update((t.id, n) for n, t in note.final.items() if isinstance(t, Ref) and t.id in handed)
+    handed = names_handed(note)
     kept = {i: name for i, name in handed.items() if i not in seeds and run.floating(i)}
     read = run.read_in(case.backward)
     loose = {i for i in read if i in run.touched and i not in handed and run.floating(i)}
@@ -60,6 +59,13 @@ def audit(run: Run, case: Case) -> Audit | None:
         tuple(_overwritten(run, case, note)),
         tuple(_written(note, handed)),
     )
+
+
+def names_handed(note: Any) -> dict[int, str]:
+    """What a backward block was handed: its own names for the values, by their numbers."""
+    handed = {x.id: x.name for n, t in note.args.items() for x in arrays(t, n)}
+    handed.update((t.id, n) for n, t in note.final.items() if isinstance(t, Ref) and t.id in handed)
+    return handed
 
 
 def _name(run: Run, id: int, handed: dict[int, str]) -> str:

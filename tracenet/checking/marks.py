@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..diagram import Diagram, Node
+from ..parts import Part
 from ..records import BACKWARD
 from ..trace import Trace
-from ..views import Part, parts
+from ..views import parts
 from .report import Checked, Output, Report
 from .verdict import EXACT, UNCHECKED
 

@@ -51,6 +51,7 @@ def _node(node: Node) -> dict[str, Any]:
         "of": node.of,
         "formulas": [plain(line) for line in node.lines],
         "remark": node.remark,
+        "table": [[plain(cell) for cell in row] for row in node.table],
         "mark": node.mark,
         "value": values[0] if values else None,
         "values": values,

@@ -253,6 +253,7 @@ def of_node(node: Node) -> str:
         return font(f"{POINT_SPACE}{name}{POINT_SPACE}", TEXT_SIZE, palette.STRUCK)
     rows = [f"<TD>{rich(text)}</TD>" for text in (node.title, *node.lines) if rich(text)]
     rows += arrays(node.shown, ink)
+    rows += _table(node.table)
     if remark := html(node.remark):
         text = font(remark, SMALL_SIZE, palette.MARKS.get(node.mark, palette.QUIET))
         rows.append(f"<TD>{text if node.mark else f'<I>{text}</I>'}</TD>")
@@ -262,6 +263,19 @@ def of_node(node: Node) -> str:
     style = "ROUNDED,DASHED" if ink.dashed else "ROUNDED"
     box = f'BORDER="1" COLOR="{ink.border}" BGCOLOR="{ink.ground}" STYLE="{style}"'
     return table([f"<TD>{inside}</TD>"], f'{box} CELLBORDER="0" CELLSPACING="0" CELLPADDING="5"')
+
+
+def _table(lines: Sequence[Sequence[Text]]) -> list[str]:
+    """A table of text as one row: the first column at the left, its heading small."""
+    if not lines:
+        return []
+    heading = [f"<TD>{font(rich(cell), SMALL_SIZE, palette.QUIET)}</TD>" for cell in lines[0]]
+    rows = ["".join(heading)]
+    for first, *others in lines[1:]:
+        cells = "".join(f"<TD>{rich(cell)}</TD>" for cell in others)
+        rows.append(f'<TD ALIGN="LEFT">{rich(first)}</TD>{cells}')
+    inside = table(rows, BARE.replace('CELLPADDING="0"', 'CELLPADDING="2"'))
+    return [f"<TD>{inside}</TD>"]
 
 
 def is_struck(node: Node) -> bool:

@@ -12,8 +12,8 @@ from ..errors import unknown
 from .engine import CHOICE, CHOICES
 from .placement import Placement
 
-ROWS = "blocks"
-"""The view whose boxes stand in rows and columns; others may have any shape."""
+ROWS = ("blocks", "network", "cache")
+"""The views whose boxes stand in rows and columns; others may have any shape."""
 
 
 def placed(diagram: Diagram) -> Placement:
@@ -30,7 +30,7 @@ def placed(diagram: Diagram) -> Placement:
 
 def is_own(diagram: Diagram) -> bool:
     """Whether tracenet places a diagram itself."""
-    return diagram.view == ROWS and os.environ.get(CHOICE, "") in ("", "none")
+    return diagram.view in ROWS and os.environ.get(CHOICE, "") in ("", "none")
 
 
 @contextmanager

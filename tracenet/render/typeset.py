@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from ..diagram import Edge, Node, Shown
+from ..diagram import Edge, Node, Shown, Text, plain
 from . import palette
 from .blocks import beside, line, padded, stacked, table, words
 from .label import (
@@ -38,6 +38,8 @@ def of_node(node: Node) -> Block:
     rows = [line(text) for text in (node.title, *node.lines) if any(run.text for run in text)]
     if shown := arrays(node.shown, ink):
         rows.append(padded(shown, 0, 2 if rows else 0))
+    if node.table:
+        rows.append(padded(_table(node.table), 0, 1))
     if node.remark:
         colour = palette.MARKS.get(node.mark, palette.QUIET)
         rows.append(words(node.remark, SMALL_SIZE, colour, italic=not node.mark))
@@ -47,6 +49,18 @@ def of_node(node: Node) -> Block:
     border = palette.ALARM_TEXT if node.mark == "wrong" else ink.border
     box.marks = [Box(0, 0, box.width, box.height, ink.ground, border, CORNER, dash)]
     return box
+
+
+def _table(lines: Sequence[Sequence[Text]]) -> Block:
+    """Columns beside each other: the first at the left, all headings small."""
+    height = line(lines[0][0]).height
+    heads = [words(plain(cell), SMALL_SIZE, palette.QUIET) for cell in lines[0]]
+    columns = []
+    for number, cells in enumerate(zip(*lines[1:], strict=True)):
+        rows = [Block(heads[number].width, height, (), ((0, 2, heads[number]),))]
+        rows += [line(cell) for cell in cells]
+        columns.append(stacked(rows, 1) if number else table([[row] for row in rows], 1, right=()))
+    return beside(columns, 9)
 
 
 def of_edge(edge: Edge) -> Block | None:

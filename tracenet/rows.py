@@ -1,0 +1,121 @@
+"""What all pictures in rows share: which part stands in which column, its formulas, what flows."""
+
+from __future__ import annotations
+
+from .diagram import Text
+from .drawing import Drawing
+from .parts import Part, flows
+from .records import BACKWARD, FORWARD, Value
+from .trace import Trace
+
+LINES = 3
+"""Formulas in a box."""
+
+
+class Rows(Drawing):
+    """The parts of a trace, which of them stand in which column, and their boxes."""
+
+    def __init__(
+        self, trace: Trace, cut: list[Part], values: str, digits: int, backward: bool
+    ) -> None:
+        super().__init__(trace, values, digits)
+        self.parts = cut if backward else [p for p in cut if p.phase == FORWARD]
+        self.forward = [i for i, p in enumerate(self.parts) if p.phase == FORWARD]
+        self.column = {i: n + 1 for n, i in enumerate(self.forward)}
+        self.back: dict[int, list[int]] = {}  # forward part -> the backward parts under it
+        self.box: dict[int, str] = {}  # part -> its node
+        self.home = {k: i for i, p in enumerate(self.parts) for k in p.ops}
+        self.enters: dict[int, str] = {}  # data that enter at the left -> node
+        self.both = backward and any(p.phase == BACKWARD for p in self.parts)
+
+    def _read_from_outside(self, part: Part) -> tuple[list[int], list[int]]:
+        values = self.trace.values
+        read = [i for i in flows(self.trace, part)[0] if values[i].op is None and values[i].name]
+        arrays = [i for i in read if values[i].role != "constant"]
+        parameters = [i for i in arrays if values[i].role == "parameter"]
+        return parameters, [i for i in arrays if values[i].role in ("input", "random")]
+
+    def _fed(self, part: Part) -> bool:
+        """Whether something computed flows into the part."""
+        return any(self.trace.values[i].op is not None for i in flows(self.trace, part)[0])
+
+    def _lines(self, part: Part) -> tuple[Text, ...]:
+        """The formulas of a part: of each value that has a name, the last ones first chosen."""
+        return self._some_lines(part, hide=True) or self._some_lines(part, hide=False)
+
+    def _some_lines(self, part: Part, hide: bool) -> tuple[Text, ...]:
+        found: list[Text] = []
+        names: set[str] = set()
+        wanted = [out for k in part.ops for out in self.trace.ops[k].outs]
+        for id in reversed(wanted):
+            value = self.trace.values[id]
+            if not value.name or value.name in names or (hide and self._hidden(part, id)):
+                continue
+            if value.of is not None and self.trace.gradients().get(value.of, id) != id:
+                continue  # one of several that meet in a sum
+            line = self.formulas.line(id)
+            if line:
+                names.add(value.name)
+                found.append(line)
+        found = found[::-1]
+        return tuple(found if len(found) <= LINES else [*found[: LINES - 1], found[-1]])
+
+    def _hidden(self, part: Part, id: int) -> bool:
+        """Whether a value stands inside a call that is written as a call, or leaves as da."""
+        value = self.trace.values[id]
+        op = self.trace.ops[value.op]  # type: ignore[index]
+        calls = self.formulas.calls
+        blocks = {self.trace.ops[self.trace.values[v].op].block: v for v in calls}  # type: ignore[index]
+        mirrored = self.trace.blocks[op.block].of
+        if op.block in blocks:
+            return blocks[op.block] != id
+        if mirrored in blocks and part.derived:
+            return value.of != calls[blocks[mirrored]][1]
+        if part.derived and value.of is not None:
+            before = self.trace.values[value.of]
+            inside = before.op is not None and self.home.get(before.op) == part.of
+            return not inside and before.role != "parameter"
+        return False
+
+    def _column_of(self, i: int, part: Part) -> int:
+        if part.of is not None:
+            return self.column[part.of]
+        later = [self.column[p.of] for p in self.parts[i:] if p.of is not None]
+        return later[0] if later else max(self.column.values(), default=0)
+
+    def _cache(self, part: Part) -> list[int]:
+        """The forward values that a backward part reads: what the cache really holds."""
+        values, ops = self.trace.values, self.trace.ops
+        made = {out for k in part.ops for out in ops[k].outs}
+        found: dict[int, None] = {}
+        for k in part.ops:
+            for v in ops[k].ins:
+                value = values[v]
+                if v in made or value.of is not None or not self._worth(value):
+                    continue
+                if value.op is None or self._is_forward(value.op):
+                    found[v] = None
+        return list(found)
+
+    def _worth(self, value: Value) -> bool:
+        if value.op is None:
+            return (bool(value.name) and value.role != "constant") or value.role == "random"
+        return True
+
+    def _is_forward(self, op: int) -> bool:
+        home = self.home.get(op)
+        return home is not None and self.parts[home].phase == FORWARD
+
+    def _flow(self, phase: str, kind: str) -> None:
+        """Arrows between the parts of one pass, with the values that flow along them."""
+        along: dict[tuple[int, int], dict[int, None]] = {}
+        for j, part in enumerate(self.parts):
+            if part.phase != phase:
+                continue
+            for v in flows(self.trace, part)[0]:
+                maker = self.trace.values[v].op
+                i = self.home.get(maker) if maker is not None else None
+                if i is not None and i != j and self.parts[i].phase == phase:
+                    along.setdefault((i, j), {})[v] = None
+        for (i, j), ids in along.items():
+            self.edge(self.box[i], self.box[j], kind, self.arrays(ids))
