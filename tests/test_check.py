@@ -12,7 +12,7 @@ import tracenet
 from tests.faults import FAULTS
 from tests.truth import truth
 from tracenet import tracer
-from tracenet.cli import main
+from tracenet.commands import main
 
 NETWORKS = [
     ("course", "course_net"), ("modular", "norm_net"), ("modular", "conv_net"),

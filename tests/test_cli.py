@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tracenet.cli import main
+from tracenet.commands import main
 
 ROOT = Path(__file__).parent.parent
 NET = """

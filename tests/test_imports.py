@@ -21,7 +21,7 @@ def test_import_is_light():
     assert not loaded("import tracenet") & {"numpy", "networkx", "graphviz", "click", "pygraphviz"}
     heavy = {"networkx", "graphviz", "click", "pygraphviz", "resvg_py"}
     assert not loaded("from tracenet import tracer") & heavy
-    assert not loaded("import tracenet.cli") & {"numpy", "networkx", "graphviz", "pygraphviz"}
+    assert not loaded("import tracenet.commands") & {"numpy", "networkx", "graphviz", "pygraphviz"}
 
 
 def test_what_all_promises_can_be_imported():
@@ -99,7 +99,7 @@ def test_rooms_depend_one_way():
         "ends",
         "picture",
         "render",
-        "cli",
+        "commands",
     ]
     rank = {room: i for i, room in enumerate(order)}
     for name, path in modules().items():

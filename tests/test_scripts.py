@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from tracenet import tracer
-from tracenet.cli import main
+from tracenet.commands import main
 from tracenet.errors import LoadError, UsageError
 from tracenet.recording.array import Array
 from tracenet.recording.load import read

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 import tracenet
 from tests.sameness import same
 from tracenet import tracer
-from tracenet.cli import main
+from tracenet.commands import main
 from tracenet.errors import GradientError, LoadError, UsageError
 from tracenet.render import encode
 from tracenet.store.arrays import Pools

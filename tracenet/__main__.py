@@ -1,5 +1,5 @@
 """`python -m tracenet` is the command `tracenet`."""
 
-from .cli import main
+from .commands import main
 
 main(prog_name="tracenet")

@@ -1,0 +1,141 @@
+"""`tracenet render`: runs a target and draws it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import UsageError, unknown
+from .running import Target, run, takes_target, with_backward
+from .saying import print_error, progress
+
+if TYPE_CHECKING:
+    from ..trace import Trace
+
+FORMATS = ("svg", "png", "pdf", "tex", "html", "md", "dot", "json")
+
+
+@click.command()
+@takes_target
+@click.option("-o", "--output", metavar="FILE", help="Where to draw; - is standard output.")
+@click.option(
+    "--format", "format_", metavar="FORMAT", help=f"{', '.join(FORMATS)}; by default the suffix's."
+)
+@click.option(
+    "--view",
+    default="blocks",
+    show_default=True,
+    help="blocks: two rows. ops: each operation over its mirror.",
+)
+@click.option("--depth", type=int, metavar="N", help="How far blocks are opened, from 1.")
+@click.option(
+    "--values",
+    default="full",
+    show_default=True,
+    help="How much of the arrays: full, summary, shapes, none.",
+)
+@click.option(
+    "--digits", type=int, default=4, show_default=True, help="Significant digits of numbers."
+)
+@click.option(
+    "--backward/--forward-only",
+    default=None,
+    help="Replay and draw the backward pass, or leave it out.",
+)
+@click.option("--learning-rate", type=float, metavar="α", help="Add the update W := W - α dW.")
+@click.option("--check", is_flag=True, help="Mark each backward block: right or wrong.")
+@click.option("--steps", is_flag=True, help="tex only: boxes appear in the order of the run.")
+@click.option("--partial", is_flag=True, help="Draw what was recorded when the code raises.")
+def render(
+    target: Target, output: str | None, format_: str | None, backward: bool | None,
+    learning_rate: float | None, steps: bool, partial: bool, **drawing: Any,
+) -> None:  # fmt: skip
+    """Draw the run of TARGET.
+
+    TARGET is a script that uses the tracer, whose traces are drawn; any Python file, with --call;
+    a flat script, with --iteration or --lines; FILE.py:function, for a function that needs no
+    arguments; or a trace that was saved with trace.save("run.trace"). A notebook, FILE.ipynb, is a
+    target like a file.
+
+    \b
+    tracenet render examples/mazur.py -o mazur.svg
+    tracenet render net.py --call 'L_model_forward(X, parameters)' -o net.png
+    tracenet render flat_script.py --iteration 3 -o third.png
+    """
+    _check_options(**drawing)
+    where, suffix = _destination(target.file, output, format_)
+    if steps and suffix != "tex":
+        raise UsageError(f"--steps is for slides, in .tex, and not for .{suffix}")
+    if backward is False:
+        drawing["backward"] = False
+    if not drawing["check"]:
+        del drawing["check"]
+    with progress() as say:
+        traces, error = run(target, say, noting="check" in drawing)
+        if error is not None and not (partial and traces):
+            print_error(error)
+            raise SystemExit(1)
+        for number, trace in enumerate(traces):
+            path = _numbered(where, number, len(traces))
+            if backward is not False and error is None:
+                with_backward(trace, target, backward, learning_rate)
+            say(f"drawing {path or 'the diagram'}")
+            _write(trace, drawing, path, suffix, steps)
+    if error is not None:
+        print_error(error)
+        raise SystemExit(1)
+
+
+def _check_options(view: str, values: str, digits: int, depth: int | None, **_: Any) -> None:
+    if view not in ("blocks", "ops"):
+        raise unknown("view", view, ("blocks", "ops"))
+    if values not in ("full", "summary", "shapes", "none"):
+        raise unknown("amount of values", values, ("full", "summary", "shapes", "none"))
+    if not 1 <= digits <= 17:
+        raise UsageError(f"--digits must be from 1 to 17, got {digits}")
+    if depth is not None and depth < 1:
+        raise UsageError(f"--depth must be 1 or more, got {depth}")
+
+
+def _destination(target: str, output: str | None, format_: str | None) -> tuple[str | None, str]:
+    """The file (None for standard output) and the format, checked before anything runs."""
+    if format_ is not None and format_.lstrip(".") not in FORMATS:
+        raise unknown("format", format_, FORMATS)
+    if output == "-":
+        if format_ is None:
+            raise UsageError("-o - needs --format: " + ", ".join(FORMATS))
+        return None, format_.lstrip(".")
+    if output is None:
+        stem = Path(target.rpartition(":")[0] if ":" in target else target).stem
+        output = f"{stem}.{(format_ or 'svg').lstrip('.')}"
+    suffix = (format_ or Path(output).suffix).lstrip(".").lower()
+    if suffix not in FORMATS:
+        raise unknown("suffix", Path(output).suffix or output, ["." + f for f in FORMATS])
+    folder = Path(output).parent
+    if not folder.is_dir():
+        raise UsageError(
+            f"cannot write {output!r}: there is no folder {str(folder)!r}; make it first"
+        )
+    return output, suffix
+
+
+def _numbered(path: str | None, number: int, count: int) -> str | None:
+    if path is None or count == 1:
+        return path
+    file = Path(path)
+    return str(file.with_name(f"{file.stem}-{number + 1}{file.suffix}"))
+
+
+def _write(
+    trace: Trace, drawing: dict[str, Any], path: str | None, suffix: str, steps: bool
+) -> None:
+    from ..render import encode, write_bytes
+
+    data = encode(trace.diagram(**drawing), suffix, steps)
+    if path is None:
+        click.echo(data, nl=False)
+    else:
+        write_bytes(path, data)
+        click.echo(path, err=True)

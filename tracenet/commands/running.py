@@ -1,0 +1,229 @@
+"""Runs the target of a command: the traces that it makes, and what the user's code raised."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import TracenetError, UsageError
+
+if TYPE_CHECKING:
+    from ..trace import Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a command is to run: a file, and which part of it."""
+
+    file: str
+    call: str | None = None
+    iteration: int | None = None
+    lines: str | None = None
+    cells: str | None = None
+
+    @property
+    def is_part(self) -> bool:
+        """Whether a turn or some lines of a script are wanted."""
+        return self.iteration is not None or self.lines is not None
+
+    @property
+    def is_expression(self) -> bool:
+        """Whether an expression or a function is to be called."""
+        return self.call is not None or _split(self.file)[1] is not None
+
+
+def takes_target(command: Callable[..., None]) -> Callable[..., None]:
+    """The argument and the options of a command that runs something: its first argument, a Target."""
+
+    @wraps(command)
+    def taking(target: str, call: str | None, iteration: int | None, lines: str | None,
+               cells: str | None, **options: Any) -> None:  # fmt: skip
+        command(Target(target, call, iteration, lines, cells), **options)
+
+    parameters = (
+        click.option("--cells", metavar="1-4,7", help="Run only these code cells of a notebook."),
+        click.option("--lines", metavar="A:B", help="Only these lines of a script."),
+        click.option("--iteration", type=int, metavar="N", help="Only turn N of a script's training loop."),
+        click.option("--call", metavar="EXPR", help="Evaluate EXPR in TARGET with everything traced."),
+        click.argument("target"),
+    )  # fmt: skip
+    for parameter in parameters:
+        taking = parameter(taking)
+    return taking
+
+
+def run(target: Target, say: Any, noting: bool = False) -> tuple[list[Trace], Exception | None]:
+    """Runs the target; the traces that it made, and what the user's code raised, if it did."""
+    say("running " + target.file)
+    saved = _saved(target.file, target.call, say)
+    if saved is not None:
+        return [saved], None
+    if target.is_part:
+        return _part(target.file, target.call, target.iteration, target.lines, target.cells)
+    return _traces(target.file, target.call, target.cells, noting)
+
+
+def _part(
+    target: str, call: str | None, iteration: int | None, lines: str | None, cells: str | None
+) -> tuple[list[Trace], Exception | None]:
+    """Runs a flat script up to the turn or the lines that are wanted; the trace of those."""
+    from .. import tracer
+
+    if call is not None:
+        raise UsageError("--call runs an expression, --iteration and --lines a script: choose one")
+    try:
+        with said_to_stderr():
+            span = None if lines is None else _span(lines)
+            return [tracer.trace_script(target, iteration=iteration, lines=span, cells=cells)], None
+    except TracenetError:
+        raise
+    except Exception as error:
+        trace = getattr(error, "tracenet_trace", None)
+        return ([trace] if trace is not None else []), error
+
+
+def _span(lines: str) -> tuple[int, int]:
+    first, _, last = lines.partition(":")
+    if not (first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)):
+        raise UsageError(f"--lines must be the first and the last line, as in 12:30, got {lines!r}")
+    return int(first), int(last)
+
+
+def _saved(target: str, call: str | None, say: Any) -> Trace | None:
+    """The trace that the target is a file of, if it is one."""
+    from ..store import is_saved, load_trace
+
+    if not is_saved(target):
+        return None
+    if call is not None:
+        raise UsageError(f"{target} is a saved trace, which is drawn and not run: leave --call out")
+    return load_trace(target, say)
+
+
+def _traces(
+    target: str, call: str | None, cells: str | None = None, noting: bool = False
+) -> tuple[list[Trace], Exception | None]:
+    """Runs the target; the traces that it made, and what the user's code raised, if it did."""
+    from .. import tracer
+
+    file, function = _split(target)
+    if call is not None or function is not None:
+        module = _loaded(file, cells)
+        if isinstance(module, Exception):
+            return [], module
+        what = call if call is not None else f"{function}()"
+        return _called(module, what, function, noting)
+    traces: list[Trace] = []
+    listeners = tracer.LISTENERS
+    listeners.append(traces.append)
+    try:
+        error = _run_script(file, cells)
+    finally:
+        listeners.remove(traces.append)
+    if not traces and error is None:
+        raise UsageError(
+            f"{target} made no trace: it does not call tracer.trace. For a file that does not use "
+            f"tracenet say what to run, as in tracenet render {target} --call 'forward(X)'"
+        )
+    partial = getattr(error, "tracenet_trace", None)
+    return ([*traces, partial] if partial is not None else traces), error
+
+
+def _split(target: str) -> tuple[str, str | None]:
+    file, colon, function = target.rpartition(":")
+    if colon and function.isidentifier() and not Path(target).exists():
+        return file, function
+    return target, None
+
+
+def _loaded(file: str, cells: str | None = None) -> Any:
+    from .. import tracer
+
+    try:
+        with said_to_stderr():
+            return tracer.load(file, cells)
+    except TracenetError:
+        raise
+    except Exception as error:
+        return error
+
+
+def _called(
+    module: Any, expression: str, function: str | None, noting: bool = False
+) -> tuple[list[Trace], Exception | None]:
+    from .. import tracer
+
+    if function is not None and not callable(getattr(module, function, None)):
+        have = ", ".join(n for n, v in vars(module).items() if callable(v) and n[0] != "_")
+        raise UsageError(f"there is no function {function!r} in the file; there are {have}")
+    try:
+        with said_to_stderr():
+            return [tracer.trace_call(module, expression, noting)], None
+    except TracenetError:
+        raise
+    except Exception as error:
+        trace = getattr(error, "tracenet_trace", None)
+        return ([trace] if trace is not None else []), error
+
+
+def _run_script(file: str, cells: str | None = None) -> Exception | None:
+    """Runs a script as Python would, with its folder first on the path."""
+    from ..recording.load import read
+    from ..recording.script import as_main, execute
+
+    program = read(file, cells)
+    try:
+        with said_to_stderr(), as_main(Path(file).resolve()) as namespace:
+            execute(program, namespace)
+    except SystemExit as stop:
+        return (
+            None if not stop.code else RuntimeError(f"the script ended with exit code {stop.code}")
+        )
+    except Exception as error:
+        return error
+    return None
+
+
+@contextmanager
+def said_to_stderr() -> Iterator[None]:
+    """What the user's code prints goes to standard error: standard output may be the picture."""
+    out, sys.stdout = sys.stdout, sys.stderr
+    try:
+        yield
+    finally:
+        sys.stdout = out
+
+
+def _forward_only(trace: Trace) -> bool:
+    """Whether a run has no backward code of its own, in blocks or as statements."""
+    from ..records import BACKWARD
+
+    return all(step.block.phase != BACKWARD for step in trace.steps())
+
+
+def with_backward(
+    trace: Trace, target: Target, wanted: bool | None = None, rate: float | None = None
+) -> None:
+    """Replays the backward pass where the run itself has none, and there is a loss."""
+    from ..errors import GradientError
+    from ..records import BACKWARD
+
+    ours = _forward_only(trace) and (target.is_part or target.is_expression)
+    has_one = any(block.phase == BACKWARD for block in trace.blocks)
+    if not has_one and (ours or wanted or rate is not None):
+        try:
+            trace.backward()
+        except GradientError as error:
+            if wanted or rate is not None:
+                raise
+            click.echo(f"tracenet: only the forward pass is drawn: {error}", err=True)
+            return
+    if rate is not None:
+        trace.update(rate)
