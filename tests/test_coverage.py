@@ -156,7 +156,7 @@ def test_arrays_in_kinds_of_dict_and_list_are_found_and_put_back():
         return np.sum(x + sizes["bias"][0])
 
     trace = tracer.trace(network, np.ones(2), layers, sizes).backward()
-    assert np.array_equal(trace.gradient("W"), [[1, 1], [1, 1]])
+    assert np.array_equal(trace.gradient("W1"), [[1, 1], [1, 1]])
     assert trace.gradient("bias[0]") == [1]
     assert type(layers["a"].seen) is type(layers["b"].seen) is np.ndarray
     assert type(layers) is OrderedDict and type(sizes["bias"][0]) is np.ndarray

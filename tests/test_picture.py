@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.networks import course
+from tests.networks import course, stepping
 from tests.test_truths import mazur_loss
 from tests.truth import truth
 from tracenet import tracer
@@ -123,3 +123,27 @@ def test_partial_and_unusual():
         tracer.trace(lambda x: np.tanh(x) + np.ones(7), np.ones(3))
     broken = caught.value.tracenet_trace.diagram()
     assert any(n.title and "failed here" in n.title[0].text for n in broken.nodes)
+
+
+def test_layer_objects_are_one_iteration_of_gradient_descent():
+    """Layers with caches and weights in `self`, and a `step`: each in its row, by its own names."""
+    trace = tracer.trace(stepping.train, *stepping.train_example())
+    view = trace.diagram()
+    at = lambda kind: [n.name for n in find(view, kind)]
+    assert at("forward") == ["Dense 1", "Rectifier", "Dense 2"]
+    assert at("backward") == [
+        "Dense 1 backward", "Rectifier backward", "Dense 2 backward", "CrossEntropy backward",
+    ]  # fmt: skip
+    assert at("parameter") == ["W1, b1", "W2, b2"]
+    assert sorted(at("gradient")) == ["dW1, db1", "dW2, db2", "dx"]
+    assert at("update") == ["update of W1, b1", "update of W2, b2"]
+    by_id = {node.id: node for node in view.nodes}
+    for update in find(view, "update"):
+        (edge,) = [e for e in view.edges if e.head == update.id]
+        assert by_id[edge.tail].column == update.column
+    left = next(n for n in find(view, "gradient") if n.column == 0)
+    assert left.shown[0].state == "" and left.shown[0].shape == (4, 6)
+    layers, head, x, y = stepping.train_example()
+    stepping.train(layers, head, x, y)
+    assert np.array_equal(trace["dW2"], layers[2].dW)
+    assert np.array_equal(trace["b1:2"], layers[0].b)

@@ -241,16 +241,33 @@ class _Builder:
         self._gradients_by_hand()
 
     def _gradients_by_hand(self) -> None:
-        """Gradients that the user's own backward code made, known by their names: dW1 is W1's."""
+        """Gradients that the user's own backward code made, known by their names: dW1 is W1's.
+
+        Of values of one name it is the one that the forward block at hand reads or made.
+        """
         values, keys = self.tables.values, self.tables.keys
+        near = self._near_forward()
         for id, value in values.items():
             base, gradient = split_gradient(value.name)
-            of = keys.get(base) if gradient else None
+            if not gradient:
+                continue
+            block = self.tables.ops[value.op].block if value.op is not None else 0
+            of = near.get((self.tables.blocks[block].of, base)) or keys.get(base)
             if of is None or value.op is None or value.of is not None:
                 continue
             if values[of].shape == value.shape:
                 values[id] = replace(value, of=of, role="gradient")
                 self.tables.by_hand[of] = id
+
+    def _near_forward(self) -> dict[tuple[int | None, str], int]:
+        """By forward block and name, the first value of that name that its operations touch."""
+        paired = {block.of for block in self.tables.blocks if block.of is not None}
+        found: dict[tuple[int | None, str], int] = {}
+        for op in self.tables.ops:
+            if op.block in paired:
+                for id in (*op.ins, *op.outs):
+                    found.setdefault((op.block, self.tables.values[id].name), id)
+        return found
 
 
 # ---------------------------------------------------------------------- what a backward reads

@@ -96,14 +96,15 @@ class Ends(Rows):
         return self._unread_gradient(id, under)
 
     def _unread_gradient(self, id: int, under: list[int]) -> int | None:
-        """What a hand-written first block gives for its input under another name: dA_prev, dA0."""
-        values, ops = self.trace.values, self.trace.ops
-        read = {i for op in ops for i in op.ins}
+        """What a hand-written first block gives for its input under another name: dA_prev, dA0, g."""
+        values, ops, readers = self.trace.values, self.trace.ops, self.trace.readers
         for i in under:
+            own = self.trace.blocks[self.parts[i].block].of is not None
             for k in reversed(self.parts[i].ops):
                 value = values[ops[k].outs[0]]
                 alike = value.shape == values[id].shape and value.of is None
-                if alike and value.id not in read and notation.split_gradient(value.name)[1]:
+                named = own or notation.split_gradient(value.name)[1]
+                if alike and named and not readers.get(value.id):
                     return value.id
         return None
 

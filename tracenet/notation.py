@@ -19,6 +19,9 @@ GREEK = {
 FUNCTIONS = {"sigmoid": "σ", "logistic": "σ", "sigma": "σ", "sigm": "σ", "relu": "ReLU"}
 """How well-known functions are written; others by their own names."""
 
+FORWARD_METHODS = ("forward", "forward_pass", "fprop", "call")
+"""Methods that are drawn as their class, without underscores."""
+
 LAYERED = re.compile(r"(W|b|Z|A|z|a|h|H|gamma|beta|mu|var|AL|V|U)\d+")
 """Names whose number is that of a layer; another number is an index, as in w0 x0 + w1 x1."""
 
@@ -76,6 +79,9 @@ def _symbol(name: str) -> Text:
 
 
 def function(name: str) -> str:
-    """How a function is written in a formula."""
-    short = re.sub(r"(^forward_|_forward$)", "", name.rpartition(".")[2])
+    """How a function is written in a formula; the forward method of a class by the class's name."""
+    owner, _, last = name.rpartition(".")
+    if owner and last.strip("_") in FORWARD_METHODS:
+        last = owner.rpartition(".")[2]
+    short = re.sub(r"(^forward_|_forward$)", "", last)
     return FUNCTIONS.get(short.lower(), short)

@@ -21,7 +21,8 @@ from .run import Run
 class Audit:
     """The cache of one pair of blocks, by the names of the arrays.
 
-    kept: what the backward was handed. read: what it reads of that. unread: what it never reads.
+    kept: what the backward was handed. read: what it reads of that. unread: what it never reads,
+    of what was kept for it alone.
     elsewhere: what it reads of the forward pass without having been handed it. overwritten: what
     was changed after the forward block had put it into the cache. written: arguments that the
     backward block itself wrote over.
@@ -54,7 +55,7 @@ def audit(run: Run, case: Case) -> Audit | None:
     return Audit(
         named(kept),
         named(i for i in kept if i in read),
-        named(i for i in kept if i not in read),
+        named(i for i in kept if i not in read and not _owned(run, i)),
         () if case.inside else named(sorted(loose - views)),
         tuple(_overwritten(run, case, note)),
         tuple(_written(note, handed)),
@@ -72,6 +73,11 @@ def _name(run: Run, id: int, handed: dict[int, str]) -> str:
     if id in handed:
         return handed[id]
     return run.trace.values[id].name if id in run.trace.values else ""
+
+
+def _owned(run: Run, id: int) -> bool:
+    """Whether a value is an array that its layer has anyway: no cache."""
+    return id in run.tape.leaves and run.tape.leaves[id].owned
 
 
 def _view_of(run: Run, id: int, handed: dict[int, str]) -> bool:

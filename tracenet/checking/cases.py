@@ -168,9 +168,16 @@ def _from_loss(run: Run, block: Block, forward: Block | None, own: list[int], no
     if loss is None:
         return Case(block, forward, [], {}, [], own, "no loss was computed in this run")
     known = _named_values(run, set(own))
+    if forward is not None:  # a result without a name is of what the loss was computed from
+        known = [*_computed(run, inputs(run, forward)), *known]
     claimed = targets(run, block, note, known)
     claimed += missing(run, claimed, known, forward is not None and _returned(run, block))
     return Case(block, forward, before, {loss: None}, claimed, own)
+
+
+def _computed(run: Run, given: list[Named]) -> list[Named]:
+    """What was computed before, and is no data, such as labels."""
+    return [x for x in given if x.id not in run.tape.leaves]
 
 
 def _returned(run: Run, block: Block) -> bool:

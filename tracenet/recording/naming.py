@@ -27,16 +27,39 @@ class Names:
         self.keys: dict[str, int] = {}
         self.last: dict[str, int] = {}  # the number that the latest key of a name ended in
         self.found: dict[int, str] = {}
+        self._readers: dict[int, int] | None = None
         self.shared = self._shared()
 
     def _shared(self) -> Counter[str]:
         """How many blocks give each name: `z` in two layers is z1 and z2."""
         seen = {
             (name, self._ordinal_block(id))
-            for id in self.b.made
+            for id in (*self.b.made, *self._owned())
             if (name := self._given(id)) is not None
         }
         return Counter(name for name, _ in seen)
+
+    def _owned(self) -> dict[int, int]:
+        """The arrays of layer objects: by value, the numbered block that reads it first.
+
+        Only those whose names are also those of others: the W of each of two layers.
+        """
+        if self._readers is None:
+            first: dict[int, int] = {}
+            names: Counter[str] = Counter()
+            leaves = self.b.tape.leaves
+            for op in self.b.tables.ops:
+                for id in op.ins:
+                    if id in leaves and id not in first and leaves[id].name and leaves[id].owned:
+                        first[id] = op.block
+                        names[leaves[id].name] += 1
+            blocks = {id: self._numbered_block(block) for id, block in first.items()}
+            self._readers = {
+                id: block
+                for id, block in blocks.items()
+                if block is not None and names[leaves[id].name] > 1
+            }
+        return self._readers
 
     def _given(self, id: int) -> str | None:
         if id not in self.found:
@@ -74,11 +97,14 @@ class Names:
     def _ordinal_block(self, id: int) -> int | None:
         maker = self.b.made.get(id)
         if maker is None:
-            return None
+            return self._owned().get(id)
+        return self._numbered_block(self.b.tables.ops[maker].block)
+
+    def _numbered_block(self, block: int) -> int | None:
         blocks = self.b.tables.blocks
-        for block in up_to(blocks, self.b.tables.ops[maker].block, None):
-            if blocks[block].ordinal:
-                return block
+        for around in up_to(blocks, block, None):
+            if blocks[around].ordinal:
+                return around
         return None
 
     def value(self, id: int) -> Value:
@@ -102,6 +128,13 @@ class Names:
         return rebuild(tape.ops, made, tape.values, id) if data is LATER else data
 
     def _name(self, id: int, of: int | None) -> str:
+        maker = self.b.made.get(id)
+        if maker is not None:
+            op = self.b.tables.ops[maker]
+            if op.phase == UPDATE and op.rule in ("subtract", "add") and self._given(id):
+                old = [i for i in op.ins if self._given(i) == self._given(id)]
+                if old and self.b.of.get(old[0]) is None:
+                    return self._name(old[0], None)
         given = self._given(id)
         if given is not None:
             block = self._ordinal_block(id)

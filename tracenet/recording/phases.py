@@ -23,14 +23,16 @@ _ARRANGES = {"getitem", "reshape", "transpose", "copy", "astype", "array"}
 _UPDATE = re.compile(
     r"update(_.*)?|(.*_)?update(_.*)?|gradient_descent.*|sgd.*|adam.*|optimi[sz]e.*"
 )
+_STEP = re.compile(r"(.*_)?(step|apply|learn|descend)(_.*)?")
+"""What updates are also called; the cell of a recurrent network is called so as well."""
 
 
-def _phase(function: str, around: str) -> str:
+def _phase(function: str, around: str, step: bool) -> str:
     if around != FORWARD:
         return around
     if is_backward(function):
         return BACKWARD
-    return UPDATE if _UPDATE.fullmatch(function) else FORWARD
+    return UPDATE if step or _UPDATE.fullmatch(function) else FORWARD
 
 
 def is_backward(function: str) -> bool:
@@ -78,16 +80,34 @@ def _last(block: Block) -> str:
     return block.function.rpartition(".")[2]
 
 
-def set_phases(blocks: list[Block], both: set[tuple[str, str]]) -> None:
+def steps(tape: Tape, blocks: list[Block], block_of: list[int], recorded: int) -> set[int]:
+    """The blocks called like a step of an optimizer that read what a backward block made."""
+    named = {b.id for b in blocks[1:] if _STEP.fullmatch(_last(b))}
+    if not named:
+        return set()
+    backward = {b.id for b in blocks[1:] if is_backward(_last(b))}
+    gradients: set[int] = set()
+    found: set[int] = set()
+    for _, out, ins, _, call, _ in tape.ops[:recorded]:
+        around = set(up_to(blocks, block_of[call], None))
+        if around & backward:
+            gradients.add(out)
+            named -= around  # a step of training, with both passes in it
+        elif around & named and not gradients.isdisjoint(ins):
+            found |= around & named
+    return found & named
+
+
+def set_phases(blocks: list[Block], both: set[tuple[str, str]], steps: set[int]) -> None:
     """Says which pass each block is of, by its name; the traced function itself is no evidence.
 
     A function called `backprop` that is traced by itself often runs both passes.
-    both: the functions that do so although they are not the traced function.
+    both: the functions that do so although they are not the traced function. steps: updates.
     """
     blocks[0] = replace(blocks[0], phase=FORWARD)
     for i, block in enumerate(blocks[1:], 1):
         around = blocks[block.parent or 0].phase
-        phase = _phase(_last(block), around) if block.file else around
+        phase = _phase(_last(block), around, i in steps) if block.file else around
         if phase == BACKWARD and around == FORWARD and (block.file, block.function) in both:
             phase = FORWARD
         named = phase == FORWARD

@@ -12,9 +12,10 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+from ..notation import FORWARD_METHODS
 from ..records import BACKWARD, FORWARD, Block, Op
 from . import source
-from .phases import both_passes, is_backward, set_phases, stem, up_to
+from .phases import both_passes, is_backward, set_phases, stem, steps, up_to
 from .tape import Tape, foreign
 
 _TRANSPARENT = ("<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>", "<lambda>", "<module>")
@@ -47,7 +48,7 @@ def blocks_of(tape: Tape, title: str, blocks: list[Block], recorded: int) -> lis
     _open_root(blocks, block_of, ran)
     alone = is_backward(blocks[0].function.rpartition(".")[2])  # a backward function run by itself
     both = set() if alone else both_passes(tape, blocks, block_of, recorded)
-    set_phases(blocks, both)
+    set_phases(blocks, both, steps(tape, blocks, block_of, recorded))
     return block_of
 
 
@@ -82,7 +83,7 @@ def _block(tape: Tape, call: Any, id: int, parent: int, blocks: list[Block]) -> 
 
 def _friendly(function: str, owner: str | None) -> str:
     """`linear_forward` is drawn as `linear`, `Linear.forward` as `Linear`."""
-    if owner is not None and function.strip("_") in ("forward", "forward_pass", "fprop", "call"):
+    if owner is not None and function.strip("_") in FORWARD_METHODS:
         return owner
     short = re.sub(r"(^forward_|_forward$|_forward(?=_))", "", function)
     return f"{owner}.{short}" if owner is not None else short

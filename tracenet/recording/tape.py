@@ -67,6 +67,12 @@ class Leaf(NamedTuple):
     call: int = -1  # for an array that the code made itself: where it did
     lasti: int = -1
 
+    @property
+    def owned(self) -> bool:
+        """Whether it is an attribute of an object, as the weights of a layer are."""
+        key = self.path[1] if isinstance(self.path, tuple) else None
+        return isinstance(key, str) and key.startswith(".")
+
 
 class Left(NamedTuple):
     """A place where a value left the trace."""
