@@ -1,6 +1,6 @@
 """CS231n's sigmoid neuron, in plain Python floats: f = 1 / (1 + exp(-(w0 x0 + w1 x1 + w2))).
 
-    tracenet render examples/circuit.py --view ops -o circuit.svg
+    tracenet render examples/circuit.py --view circuit -o circuit.svg
 
 https://cs231n.github.io/optimization-2/
 """
@@ -24,4 +24,4 @@ if __name__ == "__main__":
     print(f"f = {trace.result:.2f}")
     for name in ("w0", "x0", "w1", "x1", "w2"):
         print(f"d{name} = {trace.gradient(name):.2f}")
-    print(trace.render(Path("circuit.svg"), view="ops", digits=2))
+    print(trace.render(Path("circuit.svg"), view="circuit", digits=2))

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 PICTURES: dict[str, Any] = {
     "docs/mazur.svg": ("examples/mazur.py", {}),
     "docs/deep_network.svg": ("examples/deep_network.py", {}),
-    "docs/circuit.svg": ("examples/circuit.py", {"view": "ops"}),
+    "docs/circuit.svg": ("examples/circuit.py", {"view": "circuit", "digits": 2}),
     "docs/wrong_gradient.svg": (
         "examples/wrong_gradient.py",
         {"check": True, "values": "shapes"},

@@ -97,6 +97,7 @@ def test_rooms_depend_one_way():
         "drawing",
         "rows",
         "ends",
+        "gates",
         "picture",
         "render",
         "commands",

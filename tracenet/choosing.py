@@ -35,7 +35,6 @@ def chosen(
     close: Names = (),
     focus: Names = (),
     fold: bool | None = None,
-    legend: bool = False,
     **options: Any,
 ) -> Diagram:
     """The diagram of a view with what was chosen of it."""

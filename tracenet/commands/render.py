@@ -14,6 +14,7 @@ from .saying import print_error, progress
 if TYPE_CHECKING:
     from ..trace import Trace
 
+VIEWS = ("blocks", "network", "cache", "ops", "circuit")
 FORMATS = ("svg", "png", "pdf", "tex", "html", "md", "dot", "json")
 
 
@@ -27,9 +28,18 @@ FORMATS = ("svg", "png", "pdf", "tex", "html", "md", "dot", "json")
     "--view",
     default="blocks",
     show_default=True,
-    help="blocks: two rows. ops: each operation over its mirror.",
+    help="blocks: two rows. network: one box a layer. cache: what is kept, read, never read. "
+    "ops: each operation over its mirror. circuit: gates, values over and gradients under wires.",
 )
 @click.option("--depth", type=int, metavar="N", help="How far blocks are opened, from 1.")
+@click.option("--open", multiple=True, metavar="NAME", help="Open a block, or all of a function.")
+@click.option("--close", multiple=True, metavar="NAME", help="Draw a block as one box.")
+@click.option("--focus", multiple=True, metavar="NAME", help="Only this block and its neighbours.")
+@click.option(
+    "--fold/--unfold",
+    default=None,
+    help="Draw equal blocks in sequence as the first, the last and ×N; more than 12 always are.",
+)
 @click.option(
     "--values",
     default="full",
@@ -70,10 +80,11 @@ def render(
         raise UsageError(f"--steps is for slides, in .tex, and not for .{suffix}")
     if backward is False:
         drawing["backward"] = False
+    drawing = {name: given for name, given in drawing.items() if given not in ((), None)}
     if not drawing["check"]:
         del drawing["check"]
     with progress() as say:
-        traces, error = run(target, say, noting="check" in drawing)
+        traces, error = run(target, say, noting="check" in drawing or drawing["view"] == "cache")
         if error is not None and not (partial and traces):
             print_error(error)
             raise SystemExit(1)
@@ -89,8 +100,8 @@ def render(
 
 
 def _check_options(view: str, values: str, digits: int, depth: int | None, **_: Any) -> None:
-    if view not in ("blocks", "ops"):
-        raise unknown("view", view, ("blocks", "ops"))
+    if view not in VIEWS:
+        raise unknown("view", view, VIEWS)
     if values not in ("full", "summary", "shapes", "none"):
         raise unknown("amount of values", values, ("full", "summary", "shapes", "none"))
     if not 1 <= digits <= 17:

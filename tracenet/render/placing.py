@@ -21,7 +21,9 @@ def placed(diagram: Diagram) -> Placement:
     choice = os.environ.get(CHOICE, "")
     if choice not in CHOICES:
         raise unknown(CHOICE, choice, CHOICES[1:])
-    if is_own(diagram):
+    if is_own(diagram) and diagram.view == "circuit":
+        from .circuit import placed
+    elif is_own(diagram):
         from .place import placed
     else:
         from .xdot import placed
@@ -30,7 +32,7 @@ def placed(diagram: Diagram) -> Placement:
 
 def is_own(diagram: Diagram) -> bool:
     """Whether tracenet places a diagram itself."""
-    return diagram.view in ROWS and os.environ.get(CHOICE, "") in ("", "none")
+    return diagram.view in (*ROWS, "circuit") and os.environ.get(CHOICE, "") in ("", "none")
 
 
 @contextmanager
