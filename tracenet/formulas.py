@@ -158,7 +158,8 @@ class Formulas:
         if value is None or (value.op is None and not value.name):
             return Term((Run(_number(self.trace.data(id))),), ATOM)
         if value.name:
-            return Term(notation.text(value.name))
+            text = notation.text(value.name)
+            return Term(text, PRODUCT if notation.is_quotient(text) else ATOM)
         op = self.ops[value.op]  # type: ignore[index]
         return self._of(op, id)
 

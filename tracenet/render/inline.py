@@ -10,6 +10,7 @@ from ..diagram import Diagram, Shown, plain
 from ..figures import dimensions
 from . import label, svg
 from .png import PIXELS_A_POINT, size
+from .theme import NIGHT, Paint
 
 CLASS = "tracenet-picture"
 FOUND = re.compile(r'<svg [^>]*?width="[^"]*" height="[^"]*"')
@@ -18,9 +19,9 @@ TITLE = re.compile(r'(<g id="([^"]*)" class="(?:node|edge) [^>]*>\n<title>)[^<]*
 RULE = re.compile(r"([^{}]+)(\{[^{}]*\})")
 
 
-def inline(diagram: Diagram) -> str:
+def inline(diagram: Diagram, paint: Paint | None = None) -> str:
     """The diagram as an SVG element, as wide as there is room and no wider than it was drawn."""
-    text = svg.encode(diagram).decode("utf-8")
+    text = svg.encode(diagram, paint).decode("utf-8")
     width = round(size(text)[0] * PIXELS_A_POINT)
     text = text[text.index("<svg ") :]
     fitting = f'class="{CLASS}" width="100%" style="max-width:{width}px;height:auto"'
@@ -61,7 +62,9 @@ def _ours(style: str) -> str:
     >>> _ours("text{fill:red}.node,.edge{stroke:blue}")
     '.tracenet-picture text{fill:red}.tracenet-picture .node,.tracenet-picture .edge{stroke:blue}'
     """
-    return RULE.sub(lambda found: _prefixed(found[1]) + found[2], style)
+    always, query, night = style.partition(NIGHT)
+    always = RULE.sub(lambda found: _prefixed(found[1]) + found[2], always)
+    return f"{always}{query}{{{_ours(night[1:-1])}}}" if query else always
 
 
 def _prefixed(selectors: str) -> str:
