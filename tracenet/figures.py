@@ -139,10 +139,10 @@ def _real(x: Any, digits: int) -> str:
 
 
 def summary(array: np.ndarray, dtype: str, digits: int) -> tuple[str, ...]:
-    """Shape and dtype; least, mean and greatest of the finite elements; the share of the others.
+    """Shape and dtype; least, mean and greatest of the finite elements; shares of zeros and others.
 
     >>> summary(np.arange(20.0), "float64", 4)
-    ('20 float64', 'min 0', 'mean 9.5', 'max 19')
+    ('20 float64', 'min 0', 'mean 9.5', 'max 19', 'zeros 5%')
     """
     head = f"{dimensions(array.shape)} {dtype}"
     if array.size == 0 or array.dtype.kind not in NUMERIC:
@@ -151,6 +151,9 @@ def summary(array: np.ndarray, dtype: str, digits: int) -> tuple[str, ...]:
     found = statistics(np.abs(array) if size else array)
     words = [word for word in ("min", "mean", "max") if word in found]
     lines = [f"{word}{size} {number(found[word], digits)}" for word in words]
+    zeros = array.size - int(np.count_nonzero(array))
+    if array.dtype.kind != "b" and 0 < zeros < array.size:
+        lines.append(f"zeros {percent(zeros / array.size)}")
     for word, label in (("nan", "NaN"), ("infinite", "∞")):
         if found[word]:
             lines.append(f"{label} {percent(found[word] / array.size)}")

@@ -68,8 +68,8 @@ LOSS = re.compile(
 """Names of a loss, where it is a scalar."""
 
 
-def text(name: str) -> Text:
-    """A name as it is written.
+def text(name: str, gradient: bool = False) -> Text:
+    """A name as it is written. gradient: it is known to be one, whatever it looks like.
 
     >>> from .diagram import plain
     >>> [plain(text(n)) for n in ("W1", "dW2", "w0", "A_prev", "hidden", "dgamma1")]
@@ -78,8 +78,10 @@ def text(name: str) -> Text:
     chosen = _notation.get()
     if chosen == "code":
         return (Run(name),)
-    base, gradient = split_gradient(name)
-    if not gradient:
+    base, seen = split_gradient(name)
+    if gradient and not seen and chosen != "ng" and name[:1] == "d" and len(name) > 1:
+        base, seen = name[1:], True  # dcost: a word, which may be any other word
+    if not seen:
         return _symbol(base)
     if chosen == "partial":
         return (Run(PARTIAL), *_symbol(base))

@@ -34,7 +34,8 @@ def encode(diagram: Diagram, paint: Paint | None = None) -> bytes:
     page = sheet(diagram, paint)
     fonts: dict[str, Subset] = {}
     marks = (mark for _, group in page.groups for mark in group if visible(mark))
-    marks = marks if paint is None else map(paint.mark, marks)
+    if paint is not None:
+        marks = (paint.mark(mark) for mark in marks)
     drawn = "\n".join(line for mark in marks for line in _drawn(mark, fonts))
     return _File().written(page, drawn.encode("ascii"), fonts, label.clean(diagram.title))
 

@@ -15,6 +15,7 @@ from ..diagram import Diagram
 from . import label, palette
 from .fonts import CSS_FAMILY
 from .frames import AIR, Fence, boxes
+from .hover import titles
 from .placement import CLEAR, Area, Block, Box, Placement, Shape, Words
 from .placing import no_search_for_cycles, placed
 from .theme import Paint
@@ -62,17 +63,16 @@ class _Writer:
         )
         if self.ground != CLEAR:
             yield f'<rect width="{width}" height="{height}" fill={quoteattr(self.ground)}/>\n'
-        nodes = {node.id: node for node in self.diagram.nodes}
+        told = titles(self.diagram)
         yield from map(self._frame, self.frames)
         for edge in self.diagram.edges:
-            yield from self._group(edge.id, f"edge {edge.kind}", label.edge_title(edge, nodes))
+            yield from self._group(edge.id, f"edge {edge.kind}", told[edge.id])
         for node in self.diagram.nodes:
-            title = label.described(node.name, node.shown)
-            yield from self._group(node.id, f"node {node.kind}", title)
+            yield from self._group(node.id, f"node {node.kind}", told[node.id])
         yield "</svg>\n"
 
     def _group(self, id: str, kind: str, title: str) -> Iterator[str]:
-        yield f'<g id="{id}" class="{kind}">\n<title>{escape(label.clean(title))}</title>\n'
+        yield f'<g id="{id}" class="{kind}">\n<title>{escape(title)}</title>\n'
         for x, y, block in self.blocks.get(id, ()):
             yield from drawn(block, x - self.left, y - self.top, self.paint)
         yield "</g>\n"

@@ -88,7 +88,7 @@ MONO = Theme(
     | {"heat-least": "#ffffff", "heat-zero": "#a6a6a6", "heat-most": "#000000"},
     _grey("#000000", "#ffffff", "#b8b8b8", "#7d7d7d", "#262626", "#595959")
     | {"heat-least": "#000000", "heat-zero": "#666666", "heat-most": "#ffffff"},
-    {"backward": "7 3", "alarm": "7 3", "cache": "1.5 3", "update": "9 3 1.5 3"},
+    {"backward": "7 3", "alarm": "3 1.5", "cache": "1.5 3", "update": "9 3 1.5 3"},
 )
 """For print: lines are whole forwards, dashed backwards, and dotted where they lead to a cache."""
 
