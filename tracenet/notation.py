@@ -43,7 +43,7 @@ def check(notation: str) -> None:
 
 def is_quotient(text: Text) -> bool:
     """Whether a name is written as a quotient, which wants parentheses after another factor."""
-    return bool(text) and text[0].text == PARTIAL
+    return text[: len(PARTIAL)] == PARTIAL
 
 
 GREEK = {
@@ -84,14 +84,14 @@ def text(name: str, gradient: bool = False) -> Text:
     if not seen:
         return _symbol(base)
     if chosen == "partial":
-        return (Run(PARTIAL), *_symbol(base))
+        return (*PARTIAL, *_symbol(base))
     if chosen == "nielsen":
         summed = re.fullmatch(r"[zZ](_?\d+)?", base)
         return (Run("δ", "i"), *_symbol(base)[1:]) if summed else (Run("∇"), *_symbol(base))
     return (Run("d"), *_symbol(base))
 
 
-PARTIAL = "∂J/∂"
+PARTIAL = (Run("∂"), Run("J", "i"), Run("/∂"))
 """J is the loss, whatever its name in the code is."""
 
 
