@@ -14,6 +14,7 @@ from .cutting import partition
 from .diagram import Diagram
 from .errors import UsageError, unknown
 from .gathering import gathered, with_loss
+from .heatmaps import together
 from .notation import written_in
 from .opening import called, no_such_block, opened
 from .pairing import paired
@@ -88,4 +89,4 @@ def diagram(trace: Trace, view: str, notation: str = "ng", **options: Any) -> Di
     from .choosing import chosen
 
     with written_in(notation):
-        return chosen(trace, view, **options)
+        return together(chosen(trace, view, **options))

@@ -256,8 +256,9 @@ def test_options_that_mean_nothing():
 
 @pytest.mark.parametrize("width", [333, 500, 1800, 2001])
 def test_a_png_is_as_wide_as_was_asked(width):
-    data = encode(sample.mazur(), "png", width=width)
-    assert int.from_bytes(data[16:20], "big") == width
+    for diagram in (sample.mazur(), sample.one(), sample.operations()):
+        data = encode(diagram, "png", width=width)
+        assert int.from_bytes(data[16:20], "big") == width
 
 
 def test_dots_an_inch():

@@ -39,8 +39,8 @@ def encode(
 def asked(text: str, dpi: float | None, width: int | None) -> float:
     """The scale at which SVG text has so many pixels an inch, or is so many pixels wide."""
     across, down = (x * PIXELS_A_POINT for x in size(text))
-    # resvg cuts off the part of a pixel that is left
-    scale = dpi / INCH if dpi is not None else ((width or 0) + 0.5) / across
+    # resvg rounds the size of the SVG to whole pixels first
+    scale = dpi / INCH if dpi is not None else (width or 0) / int(across + 0.5)
     if scale * scale * across * down > MOST_PIXELS:
         most = (MOST_PIXELS / (across * down)) ** 0.5
         raise UsageError(
