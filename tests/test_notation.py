@@ -124,6 +124,11 @@ def test_the_command(tmp_path):
 
     assert run("--notation", "code", "--theme", "ng", "--ground", "both").exit_code == 0
     assert "prefers-color-scheme:dark" in (tmp_path / "n.svg").read_text()
+    pale = tmp_path / "pale.toml"
+    pale.write_text('[light]\ntext = "#b0b0b0"\n')
+    said = run("--theme", str(pale)).stderr.splitlines()
+    assert [line for line in said if "hard to read" in line and line.startswith("tracenet: ")]
+    assert not any("UserWarning" in line for line in said)
     for options, message in [
         (["--notation", "leibniz"], "unknown notation 'leibniz'"),
         (["--theme", "solarized"], "unknown theme 'solarized'"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,7 +128,11 @@ def _check_look(suffix: str, look: dict[str, Any], notation: str) -> None:
     if look != {"theme": "default", "ground": "light", "dpi": None, "width": None}:
         from ..render import check_options
 
-        check_options(suffix, **look)
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            check_options(suffix, **look)
+        for warning in found:  # of a theme that is hard to read
+            click.echo(f"tracenet: {warning.message}", err=True)
 
 
 def _destination(target: str, output: str | None, format_: str | None) -> tuple[str | None, str]:

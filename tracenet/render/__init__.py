@@ -99,7 +99,7 @@ def _options(
             found[name] = size
     if len(found) > 1:
         raise UsageError(
-            f"dpi and width both say how large a .png is, got {dpi} and {width}: give one"
+            f"dpi and width both say how large a .png is, got {dpi:g} and {width}: give one"
         )
     if (str(theme), ground) != ("default", "light"):
         from .theme import paint
