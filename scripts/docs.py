@@ -16,6 +16,11 @@ from tracenet import tracer
 
 ROOT = Path(__file__).parent.parent
 PICTURES: dict[str, Any] = {
+    "docs/mono.svg": (
+        "examples/wrong_gradient.py",
+        {"check": True, "values": "shapes", "theme": "mono", "ground": "both"},
+        "iteration(x, y, parameters)",
+    ),
     "docs/mazur.svg": ("examples/mazur.py", {}),
     "docs/deep_network.svg": ("examples/deep_network.py", {}),
     "docs/circuit.svg": ("examples/circuit.py", {"view": "circuit", "digits": 2}),

@@ -57,6 +57,7 @@ class Shown:
     grid: rows of formatted numbers, when it is printed in full.
     summary: lines of text when it is not: shape, least, mean and greatest element.
     heat: a small picture of a large array, rows of numbers from -1 to 1; None is NaN.
+    scale: the number in the array that is 1 in `heat`.
     state: `""`, or `"not computed"`, `"constant"`, `"random"`, `"NaN"`, `"infinite"`.
     data: the array itself, where it was kept.
     """
@@ -70,6 +71,7 @@ class Shown:
     heat: tuple[tuple[float | None, ...], ...] = ()
     state: str = ""
     data: np.ndarray | None = field(default=None, compare=False, repr=False)
+    scale: float = field(default=1.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ SIDE = 4
 ROW = 8
 """The greatest length of a vector that is printed in full."""
 HEAT = (10, 16)
+Heat = tuple[tuple[float | None, ...], ...]
 LONGEST = 12
 """Digits of the longest integer that is printed in full."""
 NUMERIC = "biufc"
@@ -49,7 +50,8 @@ def shown(
     if array.ndim == 0 or (values == "full" and is_small(array)):
         return Shown(name, key, array.shape, dtype, grid(array, digits), state=state, data=array)
     lines = summary(array, dtype, digits)
-    return Shown(name, key, array.shape, dtype, (), lines, heat(array), state, array)
+    rows, scale = heat(array)
+    return Shown(name, key, array.shape, dtype, (), lines, rows, state, array, scale)
 
 
 def dtype_name(data: Any) -> str:
@@ -139,10 +141,10 @@ def _real(x: Any, digits: int) -> str:
 
 
 def summary(array: np.ndarray, dtype: str, digits: int) -> tuple[str, ...]:
-    """Shape and dtype; least, mean and greatest of the finite elements; the share of the others.
+    """Shape and dtype; least, mean and greatest of the finite elements; shares of zeros and others.
 
     >>> summary(np.arange(20.0), "float64", 4)
-    ('20 float64', 'min 0', 'mean 9.5', 'max 19')
+    ('20 float64', 'min 0', 'mean 9.5', 'max 19', 'zeros 5%')
     """
     head = f"{dimensions(array.shape)} {dtype}"
     if array.size == 0 or array.dtype.kind not in NUMERIC:
@@ -151,6 +153,9 @@ def summary(array: np.ndarray, dtype: str, digits: int) -> tuple[str, ...]:
     found = statistics(np.abs(array) if size else array)
     words = [word for word in ("min", "mean", "max") if word in found]
     lines = [f"{word}{size} {number(found[word], digits)}" for word in words]
+    zeros = array.size - int(np.count_nonzero(array))
+    if array.dtype.kind != "b" and 0 < zeros < array.size:
+        lines.append(f"zeros {percent(zeros / array.size)}")
     for word, label in (("nan", "NaN"), ("infinite", "∞")):
         if found[word]:
             lines.append(f"{label} {percent(found[word] / array.size)}")
@@ -186,14 +191,14 @@ def statistics(array: np.ndarray) -> dict[str, Any]:
     return {"min": array.min(), "mean": mean, "max": array.max(), "nan": nan, "infinite": infinite}
 
 
-def heat(array: np.ndarray) -> tuple[tuple[float | None, ...], ...]:
-    """A picture of an array: means of at most 10 by 16 regions, scaled to -1..1; 0 stays 0.
+def heat(array: np.ndarray) -> tuple[Heat, float]:
+    """A picture of an array: means of at most 10 by 16 regions, scaled to -1..1; what is 1 there.
 
-    A region with an element that is not finite is None. More than two axes are flattened behind
+    0 stays 0. A region with an element that is not finite is None. More than two axes are flattened behind
     the first.
     """
     if array.size == 0 or array.dtype.kind not in NUMERIC:
-        return ()
+        return (), 1.0
     matrix = np.atleast_2d(array.reshape(array.shape[0], -1) if array.ndim > 2 else array)
     if matrix.dtype.kind == "c":
         matrix = np.abs(matrix)
@@ -202,7 +207,7 @@ def heat(array: np.ndarray) -> tuple[tuple[float | None, ...], ...]:
     finite = cells[np.isfinite(cells)]
     scale = float(np.abs(finite).max()) if finite.size else 1.0
     scale = scale or 1.0
-    return tuple(tuple(_cell(x, scale) for x in row) for row in cells.tolist())
+    return tuple(tuple(_cell(x, scale) for x in row) for row in cells.tolist()), scale
 
 
 def downsampled(matrix: np.ndarray) -> np.ndarray:

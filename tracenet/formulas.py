@@ -72,9 +72,10 @@ class Formulas:
         if op.rule == "write" and op.of is None:
             return self._written(op, value.name)
         term = self._of(op, id)
-        if plain(term.text) == plain(notation.text(value.name)):
+        name = notation.text(value.name, value.of is not None)
+        if plain(term.text) == plain(name):
             return ()
-        return _cut((*notation.text(value.name), Run(" = "), *term.text))
+        return _cut((*name, Run(" = "), *term.text))
 
     def _of(self, op: Op, id: int) -> Term:
         """How a value was made, as far as it can be seen: what is drawn is cut to `LONGEST`."""
@@ -158,7 +159,8 @@ class Formulas:
         if value is None or (value.op is None and not value.name):
             return Term((Run(_number(self.trace.data(id))),), ATOM)
         if value.name:
-            return Term(notation.text(value.name))
+            text = notation.text(value.name, value.of is not None)
+            return Term(text, PRODUCT if notation.is_quotient(text) else ATOM)
         op = self.ops[value.op]  # type: ignore[index]
         return self._of(op, id)
 
@@ -166,7 +168,7 @@ class Formulas:
         """What a value is called in a list of arrays: its name, or a short formula for it."""
         value = self.values[id]
         if value.name or value.op is None or value.of is not None:
-            return notation.text(value.name) if value.name else ()
+            return notation.text(value.name, value.of is not None) if value.name else ()
         return _cut(self._of(self.ops[value.op], id).text, 18)
 
     # ------------------------------------------------------------------ derived backward
@@ -256,6 +258,8 @@ class Formulas:
                 inside = _bracketed(template, name)
                 sums = i == len(pieces) - 1 and binds == PRODUCT and _prefixed(term.text)
                 part = term.text if inside or raised or sums else _grouped(term, need)
+                if _is_raised(part) and _raises(pieces[i + 1 : i + 2]):
+                    part = (Run("("), *part, Run(")"))  # (a¹)², which a¹² is not
                 runs += [Run(r.text, "sup") for r in part] if raised else part
             elif name in settings:
                 runs.append(Run(str(settings[name])))
@@ -275,6 +279,17 @@ def _pieces(template: str) -> Iterator[tuple[str, str, bool]]:
 
 def _bracketed(template: str, name: str) -> bool:
     return re.search(rf"[(,\[|√]\s*\{{{name}\}}\s*[),\]|]", template) is not None
+
+
+def _is_raised(text: Text) -> bool:
+    """Whether a piece ends in a raised number without brackets, as names do in Nielsen's notation."""
+    return bool(text) and text[-1].style == "sup" and text[-1].text.isdecimal()
+
+
+def _raises(following: list[tuple[str, str, bool]]) -> bool:
+    return any(
+        raised or word[:1] in ("²", "³", "ᵀ") for word, _, raised in following if word or raised
+    )
 
 
 def _styled(word: str) -> list[Run]:

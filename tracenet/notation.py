@@ -1,14 +1,50 @@
 """How names are written: `W1` as W with a raised [1], `dW1` as its gradient, `w0` with an index.
 
-The notation is that of Andrew Ng's courses: a layer's number in square brackets, raised, and an
-upright d for "the gradient of the loss with respect to".
+- `ng`, that of Andrew Ng's courses: a layer's number in square brackets, raised, and an upright d
+  for "the gradient of the loss with respect to".
+- `nielsen`, that of Michael Nielsen's book: the number raised without brackets, δ for the gradient
+  of z, ∇ for every other.
+- `partial`: gradients as the derivatives that they are, ∂J/∂W.
+- `code`: names as they stand in the code.
+
+A diagram is made in one notation, which is set while it is made (`written_in`).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from .diagram import Run, Text
+from .errors import unknown
+
+NOTATIONS = ("ng", "nielsen", "partial", "code")
+_notation: ContextVar[str] = ContextVar("notation", default="ng")
+
+
+@contextmanager
+def written_in(notation: str) -> Iterator[None]:
+    """Within it, names are written in a notation. Raises UsageError if there is none so called."""
+    check(notation)
+    token = _notation.set(notation)
+    try:
+        yield
+    finally:
+        _notation.reset(token)
+
+
+def check(notation: str) -> None:
+    """Raises UsageError for a notation that does not exist."""
+    if notation not in NOTATIONS:
+        raise unknown("notation", notation, NOTATIONS)
+
+
+def is_quotient(text: Text) -> bool:
+    """Whether a name is written as a quotient, which wants parentheses after another factor."""
+    return text[: len(PARTIAL)] == PARTIAL
+
 
 GREEK = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "eps": "ε",
@@ -32,15 +68,31 @@ LOSS = re.compile(
 """Names of a loss, where it is a scalar."""
 
 
-def text(name: str) -> Text:
-    """A name as it is written.
+def text(name: str, gradient: bool = False) -> Text:
+    """A name as it is written. gradient: it is known to be one, whatever it looks like.
 
     >>> from .diagram import plain
     >>> [plain(text(n)) for n in ("W1", "dW2", "w0", "A_prev", "hidden", "dgamma1")]
     ['W[1]', 'dW[2]', 'w0', 'Aprev', 'hidden', 'dγ[1]']
     """
-    base, gradient = split_gradient(name)
-    return (Run("d"), *_symbol(base)) if gradient else _symbol(base)
+    chosen = _notation.get()
+    if chosen == "code":
+        return (Run(name),)
+    base, seen = split_gradient(name)
+    if gradient and not seen and chosen != "ng" and name[:1] == "d" and len(name) > 1:
+        base, seen = name[1:], True  # dcost: a word, which may be any other word
+    if not seen:
+        return _symbol(base)
+    if chosen == "partial":
+        return (*PARTIAL, *_symbol(base))
+    if chosen == "nielsen":
+        summed = re.fullmatch(r"[zZ](_?\d+)?", base)
+        return (Run("δ", "i"), *_symbol(base)[1:]) if summed else (Run("∇"), *_symbol(base))
+    return (Run("d"), *_symbol(base))
+
+
+PARTIAL = (Run("∂"), Run("J", "i"), Run("/∂"))
+"""J is the loss, whatever its name in the code is."""
 
 
 def split_gradient(name: str) -> tuple[str, bool]:
@@ -74,7 +126,8 @@ def _symbol(name: str) -> Text:
         runs.append(Run(GREEK.get(index, index), "sub"))
     if number:
         layered = LAYERED.fullmatch(letter + number)
-        runs.append(Run(f"[{number}]", "sup") if layered else Run(number, "sub"))
+        raised = number if _notation.get() == "nielsen" else f"[{number}]"
+        runs.append(Run(raised, "sup") if layered else Run(number, "sub"))
     return tuple(runs)
 
 
@@ -83,5 +136,7 @@ def function(name: str) -> str:
     owner, _, last = name.rpartition(".")
     if owner and last.strip("_") in FORWARD_METHODS:
         last = owner.rpartition(".")[2]
+    if _notation.get() == "code":
+        return last
     short = re.sub(r"(^forward_|_forward$)", "", last)
     return FUNCTIONS.get(short.lower(), short)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import networkx
 
     from .diagram import Diagram
+    from .render.cell import Cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,7 +382,16 @@ class Trace:
         return made
 
     def render(
-        self, path: str | Path, *, view: str = "blocks", steps: bool = False, **options: Any
+        self,
+        path: str | Path,
+        *,
+        view: str = "blocks",
+        steps: bool = False,
+        theme: str | Path = "default",
+        ground: str = "light",
+        dpi: float | None = None,
+        width: int | None = None,
+        **options: Any,
     ) -> Path:
         """Draws the trace into a file: .svg, .png, .pdf, .tex, .html, .md, .dot or .json.
 
@@ -389,13 +399,27 @@ class Trace:
         check: True marks each hand-written backward block: right, scaled or wrong.
         depth: how far blocks are opened, from 1. values: `"full"`, `"summary"`, `"shapes"` or
         `"none"`. digits: how many significant digits. backward: False leaves the backward pass out.
+        notation: `"ng"`, `"nielsen"`, `"partial"` or `"code"`: how names are written.
         steps: .tex only, boxes appear in the order of the run, on slides of beamer.
+        theme: `"default"`, `"cs231n"`, `"ng"`, `"mono"` or a TOML file. ground: `"light"`,
+        `"dark"`, `"both"` (the reader's own, .svg and .html) or `"transparent"`.
+        dpi, width: .png only, pixels an inch, or the width in pixels.
 
         Returns the path. The file is written whole or not at all.
         """
-        from .render import write
+        from .render import check_options, write
 
-        return write(self.diagram(view, **options), path, steps)
+        look = {"theme": theme, "ground": ground, "dpi": dpi, "width": width}
+        check_options(Path(path).suffix.lower().removeprefix("."), steps=steps, **look)  # type: ignore[arg-type]
+        return write(self.diagram(view, **options), path, steps, **look)
+
+    def show(self, *, theme: str = "default", ground: str = "light", **options: Any) -> Cell:
+        """What a notebook shows where a cell ends in it, with the options of `render`."""
+        from .render.cell import Cell
+        from .render.theme import paint
+
+        paint(theme, ground, "html")  # what does not exist is said here
+        return Cell(repr(self), lambda: self.diagram(**options), theme, ground)
 
     def save(self, path: str | Path, progress: Callable[[str], object] | None = None) -> Path:
         """Writes the trace into a file, conventionally `.trace`, for `tracenet.load_trace`.

@@ -14,6 +14,8 @@ from .cutting import partition
 from .diagram import Diagram
 from .errors import UsageError, unknown
 from .gathering import gathered, with_loss
+from .heatmaps import together
+from .notation import written_in
 from .opening import called, no_such_block, opened
 from .pairing import paired
 from .parts import Part, flows
@@ -80,10 +82,11 @@ def steps(trace: Trace, depth: int | None) -> Iterator[Step]:
         )
 
 
-def diagram(trace: Trace, view: str, **options: Any) -> Diagram:
-    """The diagram of a view."""
+def diagram(trace: Trace, view: str, notation: str = "ng", **options: Any) -> Diagram:
+    """The diagram of a view, its names in a notation."""
     if view not in VIEWS:
         raise unknown("view", view, VIEWS)
     from .choosing import chosen
 
-    return chosen(trace, view, **options)
+    with written_in(notation):
+        return together(chosen(trace, view, **options))

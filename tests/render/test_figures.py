@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from tracenet.diagram import Diagram, Node
 from tracenet.figures import HEAT, ROW, SIDE, number, shown
+from tracenet.heatmaps import together
 
 DTYPES = st.one_of(
     arrays.floating_dtypes(endianness="="), arrays.integer_dtypes(endianness="="),
@@ -99,3 +101,27 @@ def test_heat_keeps_zero_and_scales_by_the_largest():
     heat = shown((), "x", array).heat
     assert (heat[0][0], heat[9][15], heat[5][5]) == (-1, 0.5, 0)
     assert (len(heat), len(heat[0])) == HEAT
+
+
+def test_heatmaps_of_a_kind_share_a_scale():
+    small, large = np.linspace(-1, 1, 40), np.linspace(-4, 4, 40)
+    nodes = [
+        Node(f"n{i}", kind, 0, i, "", shown=(shown((), key, array),))
+        for i, (kind, key, array) in enumerate(
+            [
+                ("parameter", "W1", small),
+                ("parameter", "W2", large),
+                ("parameter", "b", 0 * large),
+                ("cache", "W1", small),
+                ("input", "x", small),
+            ]
+        )
+    ]
+    found = together(Diagram("", "blocks", tuple(nodes), ())).nodes
+    first, second, zeros, kept, other = (node.shown[0] for node in found)
+    assert max(map(abs, second.heat[0])) == 1 and second.scale == first.scale == kept.scale
+    assert (
+        max(map(abs, first.heat[0])) == pytest.approx(1 / 4, abs=0.01) and kept.heat == first.heat
+    )
+    assert not any(zeros.heat[0])
+    assert max(map(abs, other.heat[0])) == 1, "an input is no parameter"

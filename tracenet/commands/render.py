@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,12 +56,30 @@ FORMATS = ("svg", "png", "pdf", "tex", "html", "md", "dot", "json")
     help="Replay and draw the backward pass, or leave it out.",
 )
 @click.option("--learning-rate", type=float, metavar="α", help="Add the update W := W - α dW.")
+@click.option(
+    "--theme", default="default", metavar="THEME", help="default, cs231n, ng, mono or FILE.toml."
+)
+@click.option(
+    "--ground",
+    default="light",
+    show_default=True,
+    help="light, dark, transparent, or both: as the reader's settings are (svg, html).",
+)
+@click.option(
+    "--notation",
+    default="ng",
+    show_default=True,
+    help="How names are written: ng dW[1], nielsen ∇W^1, partial ∂J/∂W[1], code dW1.",
+)
+@click.option("--dpi", type=float, metavar="N", help="png only: pixels an inch.")
+@click.option("--width", type=int, metavar="PIXELS", help="png only: its width.")
 @click.option("--check", is_flag=True, help="Mark each backward block: right or wrong.")
 @click.option("--steps", is_flag=True, help="tex only: boxes appear in the order of the run.")
 @click.option("--partial", is_flag=True, help="Draw what was recorded when the code raises.")
 def render(
     target: Target, output: str | None, format_: str | None, backward: bool | None,
-    learning_rate: float | None, steps: bool, partial: bool, **drawing: Any,
+    learning_rate: float | None, steps: bool, partial: bool, theme: str, ground: str,
+    dpi: float | None, width: int | None, **drawing: Any,
 ) -> None:  # fmt: skip
     """Draw the run of TARGET.
 
@@ -78,6 +97,8 @@ def render(
     where, suffix = _destination(target.file, output, format_)
     if steps and suffix != "tex":
         raise UsageError(f"--steps is for slides, in .tex, and not for .{suffix}")
+    look: dict[str, Any] = {"theme": theme, "ground": ground, "dpi": dpi, "width": width}
+    _check_look(suffix, look, drawing["notation"])
     if backward is False:
         drawing["backward"] = False
     drawing = {name: given for name, given in drawing.items() if given not in ((), None)}
@@ -93,7 +114,7 @@ def render(
             if backward is not False and error is None:
                 with_backward(trace, target, backward, learning_rate)
             say(f"drawing {path or 'the diagram'}")
-            _write(trace, drawing, path, suffix, steps)
+            _write(trace, drawing, path, suffix, {**look, "steps": steps})
     if error is not None:
         print_error(error)
         raise SystemExit(1)
@@ -108,6 +129,21 @@ def _check_options(view: str, values: str, digits: int, depth: int | None, **_: 
         raise UsageError(f"--digits must be from 1 to 17, got {digits}")
     if depth is not None and depth < 1:
         raise UsageError(f"--depth must be 1 or more, got {depth}")
+
+
+def _check_look(suffix: str, look: dict[str, Any], notation: str) -> None:
+    """Raises UsageError before anything runs; what is usual loads nothing."""
+    from ..notation import check
+
+    check(notation)
+    if look != {"theme": "default", "ground": "light", "dpi": None, "width": None}:
+        from ..render import check_options
+
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            check_options(suffix, **look)
+        for warning in found:  # of a theme that is hard to read
+            click.echo(f"tracenet: {warning.message}", err=True)
 
 
 def _destination(target: str, output: str | None, format_: str | None) -> tuple[str | None, str]:
@@ -140,11 +176,11 @@ def _numbered(path: str | None, number: int, count: int) -> str | None:
 
 
 def _write(
-    trace: Trace, drawing: dict[str, Any], path: str | None, suffix: str, steps: bool
+    trace: Trace, drawing: dict[str, Any], path: str | None, suffix: str, look: dict[str, Any]
 ) -> None:
     from ..render import encode, write_bytes
 
-    data = encode(trace.diagram(**drawing), suffix, steps)
+    data = encode(trace.diagram(**drawing), suffix, **look)
     if path is None:
         click.echo(data, nl=False)
     else:

@@ -10,6 +10,7 @@ import warnings
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from ..diagram import Diagram
 from ..errors import EngineError, UsageError, unknown
@@ -29,27 +30,42 @@ FORMATS = {
 """The suffix of a file → the module that writes it."""
 
 
-def encode(diagram: Diagram, format: str, steps: bool = False) -> bytes:
+COLOURED = ("svg", "png", "pdf", "dot", "gv", "tex", "html")
+"""The formats that have colours: .json and .md have none, and are the same in every theme."""
+
+
+def encode(
+    diagram: Diagram,
+    format: str,
+    steps: bool = False,
+    *,
+    theme: str | Path = "default",
+    ground: str = "light",
+    dpi: float | None = None,
+    width: int | None = None,
+) -> bytes:
     """The diagram in a format, named by its suffix, `"svg"` or `".svg"`.
 
     steps: in TeX, boxes appear one after the other, in the order of the run, on slides of beamer.
+    theme: `"default"`, `"cs231n"`, `"ng"`, `"mono"` or a TOML file. ground: `"light"`, `"dark"`,
+    `"both"` (the reader's own, in SVG and HTML) or `"transparent"`. dpi: pixels an inch of a PNG;
+    width: its width in pixels, instead.
 
-    Raises UsageError for an unknown format, EngineError where Graphviz is needed and missing.
+    Raises UsageError for what does not exist or go together, EngineError where Graphviz is needed
+    and missing.
     """
     suffix = format.lower().removeprefix(".")
     if suffix not in FORMATS:
         raise unknown("format", format, FORMATS)
-    if steps:
-        return _in_steps(diagram, suffix)
+    options = _options(suffix, steps, theme, ground, dpi, width)
     writer = import_module(f".{FORMATS[suffix]}", __name__)
     try:
-        data: bytes = writer.encode(diagram)
+        data: bytes = writer.encode(diagram, **options)
     except EngineError as error:
         if type(error).__name__ != "Crash" or not any(edge.shown for edge in diagram.edges):
             raise
-        data = writer.encode(
-            replace(diagram, edges=tuple(replace(e, shown=()) for e in diagram.edges))
-        )
+        bare = replace(diagram, edges=tuple(replace(e, shown=()) for e in diagram.edges))
+        data = writer.encode(bare, **options)
         warnings.warn(
             f"{error}; the arrays beside the arrows are left out. They are in .json and .dot",
             stacklevel=3,
@@ -57,23 +73,55 @@ def encode(diagram: Diagram, format: str, steps: bool = False) -> bytes:
     return data
 
 
-def _in_steps(diagram: Diagram, suffix: str) -> bytes:
-    if suffix != "tex":
-        raise UsageError(f"only .tex is drawn in steps, as slides show them; .{suffix} is not")
-    from . import tex
+def check_options(
+    suffix: str, theme: str | Path = "default", ground: str = "light",
+    dpi: float | None = None, width: int | None = None, steps: bool = False,
+) -> None:  # fmt: skip
+    """Raises UsageError for options of `encode` that mean nothing in a format."""
+    _options(suffix, steps, theme, ground, dpi, width)
 
-    return tex.encode(diagram, steps=True)
+
+def _options(
+    suffix: str, steps: bool, theme: str | Path, ground: str, dpi: float | None, width: int | None
+) -> dict[str, Any]:
+    """What a writer is told besides the diagram: only what it knows of, and is not usual."""
+    found: dict[str, Any] = {}
+    if steps:
+        if suffix != "tex":
+            raise UsageError(f"only .tex is drawn in steps, as slides show them; .{suffix} is not")
+        found["steps"] = True
+    for name, size in (("dpi", dpi), ("width", width)):
+        if size is not None:
+            if suffix != "png":
+                raise UsageError(f"{name} is for .png, and .{suffix} has no pixels: leave it out")
+            if not 0 < size < float("inf"):
+                raise UsageError(f"{name} must be more than 0, got {size}")
+            found[name] = size
+    if len(found) > 1:
+        raise UsageError(
+            f"dpi and width both say how large a .png is, got {dpi:g} and {width}: give one"
+        )
+    if (str(theme), ground) != ("default", "light"):
+        from .theme import paint
+
+        made = paint(theme, ground, suffix)
+        if suffix in COLOURED:
+            found["paint"] = made
+    return found
 
 
-def write(diagram: Diagram, path: str | Path, steps: bool = False) -> Path:
-    """Draws the diagram into a file, in the format of its suffix; what was there is replaced."""
+def write(diagram: Diagram, path: str | Path, steps: bool = False, **options: Any) -> Path:
+    """Draws the diagram into a file, in the format of its suffix; what was there is replaced.
+
+    options: those of `encode`.
+    """
     path = Path(path)
     if not path.suffix:
         raise UsageError(f"{str(path)!r} has no suffix: choose one of {', '.join(FORMATS)}")
     if path.suffix.lower().removeprefix(".") not in FORMATS:
         raise unknown("format", path.suffix, FORMATS)
     check_folder(path)
-    return write_bytes(path, encode(diagram, path.suffix, steps))
+    return write_bytes(path, encode(diagram, path.suffix, steps, **options))
 
 
 def write_bytes(path: str | Path, data: bytes) -> Path:

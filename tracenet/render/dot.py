@@ -8,6 +8,7 @@ direction they make `dot` need minutes for a hundred layers.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -16,6 +17,8 @@ from graphviz.quoting import escape, quote
 from ..diagram import BACKWARD_LANE, FORWARD_LANE, Diagram, Edge, Node
 from . import label, palette
 from .fonts import FAMILY
+from .placement import CLEAR
+from .theme import Paint
 
 STRONG, LOOSE, WEAK = 100, 5, 1
 """Weights: of the forward and the backward lane, of the other lanes, of all other arrows."""
@@ -29,9 +32,17 @@ HEAD = f"""\
 """
 
 
-def encode(diagram: Diagram) -> bytes:
-    """The diagram as DOT."""
-    return text(diagram).encode("utf-8")
+COLOUR = re.compile(r'(?<==")#[0-9a-fA-F]{6}(?=")')
+
+
+def encode(diagram: Diagram, paint: Paint | None = None) -> bytes:
+    """The diagram as DOT; a theme's dashes are left out, which labels cannot have."""
+    found = text(diagram)
+    if paint is not None:
+        found = COLOUR.sub(lambda colour: paint.colour(colour[0]), found)
+        paper = "transparent" if paint.paper == CLEAR else paint.paper
+        found = found.replace("bgcolor=white", f'bgcolor="{paper}"', 1)
+    return found.encode("utf-8")
 
 
 def text(diagram: Diagram) -> str:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
 from ..diagram import Diagram, Run, Shown, Text
 from ..figures import dimensions
 from . import label, palette
-from .flows import Flow, flows
+from .flows import PASSES, Flow, flows
 from .fonts import CSS_FAMILY
 from .inline import inline
 from .svg import described
+from .theme import NIGHT, Paint
 
 HEAD = ("Block", "Formula", "Inputs", "Cache", "Outputs")
 TAGS = {"i": "i", "b": "b", "sup": "sup", "sub": "sub"}
@@ -20,7 +21,7 @@ STYLE = f"""\
 :root{{color-scheme:light dark;--line:#d0d7de}}
 @media (prefers-color-scheme:dark){{:root{{--line:#444c56}}}}
 body{{font:16px/1.5 {CSS_FAMILY};max-width:1400px;margin:2rem auto;padding:0 1rem}}
-.paper{{background:#fff;border-radius:8px;padding:8px;text-align:center;overflow-x:auto}}
+.paper{{background:var(--paper);border-radius:8px;padding:8px;text-align:center;overflow-x:auto}}
 .scroll{{overflow-x:auto}}
 table{{border-collapse:collapse;margin:.5rem 0 1.5rem}}
 th,td{{border:1px solid var(--line);padding:.35rem .7rem;text-align:left;vertical-align:top}}
@@ -31,19 +32,19 @@ small{{opacity:.75}}
 """
 
 
-def encode(diagram: Diagram) -> bytes:
+def encode(diagram: Diagram, paint: Paint | None = None) -> bytes:
     """The diagram as a page of HTML."""
-    return "".join(_written(diagram)).encode("utf-8")
+    return "".join(_written(diagram, paint)).encode("utf-8")
 
 
-def _written(diagram: Diagram) -> Iterator[str]:
+def _written(diagram: Diagram, paint: Paint | None) -> Iterator[str]:
     title = _words(diagram.title) or "A network"
     about = _words(described(diagram))
     yield '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
     yield f'<title>{title}</title>\n<meta name="description" content="{about}">\n'
-    yield f"<style>\n{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n<p>{about}</p>\n"
-    yield f'<div class="paper">\n{inline(diagram)}</div>\n'
+    yield f"<style>\n{STYLE}{_colours(paint)}</style>\n</head>\n<body>\n<h1>{title}</h1>\n<p>{about}</p>\n"
+    yield f'<div class="paper">\n{inline(diagram, paint)}</div>\n'
     for name, found in flows(diagram).items():
         yield f'<h2>{name}</h2>\n<div class="scroll"><table>\n<thead><tr>'
         yield "".join(f'<th scope="col">{text}</th>' for text in HEAD) + "</tr></thead>\n<tbody>\n"
@@ -52,14 +53,31 @@ def _written(diagram: Diagram) -> Iterator[str]:
     yield "</body>\n</html>\n"
 
 
+def _colours(paint: Paint | None) -> str:
+    """The paper, and the colours of the kinds of blocks; two sets of them for the ground `both`."""
+    kinds = [kind for found in PASSES.values() for kind in found]
+    inks = {f".{kind}": palette.NODES[kind].border.lower() for kind in kinds}
+    paper = palette.WHITE if paint is None else paint.paper
+    inks = {kind: ink if paint is None else paint.colour(ink) for kind, ink in inks.items()}
+    text = _variables(paper, inks)
+    if paint is not None and paint.night:
+        night = {kind: paint.night[ink] for kind, ink in inks.items()}
+        text += f"{NIGHT}{{\n{_variables(paint.night[paper], night)}}}\n"
+    return text
+
+
+def _variables(paper: str, inks: Mapping[str, str]) -> str:
+    lines = [f"{kind}{{--ink:{ink}}}" for kind, ink in inks.items()]
+    return "\n".join([f".paper{{--paper:{paper}}}", *lines, ""])
+
+
 def _row(flow: Flow) -> str:
     node = flow.node
     remark = f"<br><small>{_words(node.remark)}</small>" if node.remark else ""
-    ink = palette.NODES[node.kind].border
     cells = ("<br>".join(map(styled, node.lines)), *map(_arrays, (flow.inputs, flow.cache, flow.outputs)))  # fmt: skip
     inside = "".join(f"<td>{cell}</td>" for cell in cells)
     return (
-        f'<tr><th scope="row" style="--ink:{ink}">{_words(node.name)}{remark}</th>{inside}</tr>\n'
+        f'<tr><th scope="row" class="{node.kind}">{_words(node.name)}{remark}</th>{inside}</tr>\n'
     )
 
 

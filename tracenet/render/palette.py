@@ -1,4 +1,7 @@
-"""Every colour of a picture, in one table.
+"""Every colour of a picture, in one table: those of the default theme on light ground.
+
+Pictures are placed in these colours; another theme (`theme.py`) puts its own in their places, so
+no two that a theme may tell apart are equal.
 
 Blue is forward and vermillion backward (Okabe and Ito's pair that colour-blind readers tell
 apart); place, dashes and the d prefix say the same without colour. Text has a contrast of at
@@ -31,7 +34,7 @@ QUIET = "#57606a"
 """Text that comes second: labels of statistics, remarks."""
 STRUCK = "#6e7781"
 """Text of what was not computed; the arrow to it is lighter."""
-STRUCK_ARROW = "#afb8c1"
+STRUCK_ARROW = "#868f99"
 ALARM_TEXT = "#a40e26"
 ALARM_CELL = "#ffd7d5"
 """Numbers that are NaN or infinite."""
@@ -48,7 +51,7 @@ NODES = {
     "value": PLAIN,
     "forward": Ink(FORWARD_BLUE, "#eaf4fb", "#d3e8f6"),
     "cache": Ink(OCHRE, "#fffbea", "#fdf0c0", dashed=True),
-    "loss": Ink("#1a7f37", "#eefbf1", "#cdeed6"),
+    "loss": Ink("#1a7f36", "#eefbf1", "#cdeed6"),
     "backward": Ink(VERMILLION, "#fdf1ea", "#f8dcc8"),
     "gradient": Ink(VERMILLION, WHITE, "#f8dcc8"),
     "update": Ink("#6639ba", "#f5f0ff", "#e4d8fb"),
@@ -60,7 +63,9 @@ EDGES = {
     "gradient": Ink(VERMILLION, WHITE, "#f8dcc8"),
 }
 
-HEAT_NAN = "#1f2328"
+HEAT_NAN = TEXT
+HEAT_LEAST, HEAT_ZERO, HEAT_MOST = "#0072b3", "#fefefe", "#d55e01"
+"""Blue and vermillion and white, a shade beside those that mean the passes and the paper."""
 LEVELS = 12
 """Shades of the heatmap on either side of zero: few, so that labels stay short."""
 
@@ -69,12 +74,16 @@ def heat(value: float | None) -> str:
     """The colour of a number from -1 (blue) over 0 (white) to 1 (vermillion); None is NaN.
 
     >>> heat(-1), heat(0), heat(1), heat(None)
-    ('#0072b2', '#ffffff', '#d55e00', '#1f2328')
+    ('#0072b3', '#fefefe', '#d55e01', '#1f2328')
     """
     if value is None:
         return HEAT_NAN
-    end = VERMILLION if value > 0 else FORWARD_BLUE
-    return mixed(WHITE, end, round(min(abs(value), 1) * LEVELS) / LEVELS)
+    return shade(round(max(-1.0, min(value, 1.0)) * LEVELS), HEAT_LEAST, HEAT_ZERO, HEAT_MOST)
+
+
+def shade(level: int, least: str, zero: str, most: str) -> str:
+    """The colour of a level from -LEVELS to LEVELS between three colours."""
+    return mixed(zero, most if level > 0 else least, abs(level) / LEVELS)
 
 
 def mixed(start: str, end: str, share: float) -> str:

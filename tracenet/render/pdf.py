@@ -20,6 +20,7 @@ from .pdf_fonts import Subset
 from .placement import CLEAR, Box, Mark, Shape, Words
 from .sheet import Sheet, sheet, visible
 from .svg import rounded
+from .theme import Paint
 
 FALLBACK = "DejaVuSans"
 MOST = 14_400
@@ -28,11 +29,13 @@ CURVE = 2 / 3
 """How far the handles of the SVG's corners reach: those are parabolas, and so are these."""
 
 
-def encode(diagram: Diagram) -> bytes:
+def encode(diagram: Diagram, paint: Paint | None = None) -> bytes:
     """The diagram as PDF."""
-    page = sheet(diagram)
+    page = sheet(diagram, paint)
     fonts: dict[str, Subset] = {}
     marks = (mark for _, group in page.groups for mark in group if visible(mark))
+    if paint is not None:
+        marks = (paint.mark(mark) for mark in marks)
     drawn = "\n".join(line for mark in marks for line in _drawn(mark, fonts))
     return _File().written(page, drawn.encode("ascii"), fonts, label.clean(diagram.title))
 

@@ -8,31 +8,60 @@ from __future__ import annotations
 import re
 
 from ..diagram import Diagram
-from ..errors import EngineError
+from ..errors import EngineError, UsageError
 from . import svg
 from .fonts import font_files
+from .theme import Paint
 
 SCALE = 2.0
 MOST_PIXELS = 32_000_000
 """Larger pictures are drawn at a smaller scale, down to that of the SVG itself."""
 
-PIXELS_A_POINT = 96 / 72
+INCH = 96
+"""Pixels an inch at scale 1."""
+PIXELS_A_POINT = INCH / 72
 
 
-def encode(diagram: Diagram, scale: float = SCALE) -> bytes:
-    """The diagram as PNG. scale: 1 is 96 pixels an inch."""
-    return drawn(svg.encode(diagram).decode("utf-8"), scale)
+def encode(
+    diagram: Diagram, scale: float = SCALE, paint: Paint | None = None,
+    dpi: float | None = None, width: int | None = None,
+) -> bytes:  # fmt: skip
+    """The diagram as PNG. scale: 1 is 96 pixels an inch; dpi: pixels an inch; width: in pixels.
+
+    Raises UsageError where the picture would have more than `MOST_PIXELS` at the size asked for.
+    """
+    text = svg.encode(diagram, paint).decode("utf-8")
+    if dpi is None and width is None:
+        return drawn(text, scale)
+    return drawn(text, asked(text, dpi, width), exact=True)
 
 
-def drawn(text: str, scale: float = SCALE) -> bytes:
-    """SVG text, of the kind that `svg` writes, as PNG."""
+def asked(text: str, dpi: float | None, width: int | None) -> float:
+    """The scale at which SVG text has so many pixels an inch, or is so many pixels wide."""
+    across, down = (x * PIXELS_A_POINT for x in size(text))
+    # resvg rounds the size of the SVG to whole pixels first
+    scale = dpi / INCH if dpi is not None else (width or 0) / int(across + 0.5)
+    if scale * scale * across * down > MOST_PIXELS:
+        most = (MOST_PIXELS / (across * down)) ** 0.5
+        raise UsageError(
+            f"the PNG would have {scale * across:.0f} × {scale * down:.0f} pixels, and at most "
+            f"{MOST_PIXELS // 10**6} million are drawn: ask for at most {int(most * INCH)} dpi "
+            f"or a width of {int(most * across)}, or write .svg or .pdf"
+        )
+    if min(across, down) * scale < 1:
+        raise UsageError(f"the PNG would be {scale * across:.1f} × {scale * down:.1f} pixels small")
+    return scale
+
+
+def drawn(text: str, scale: float = SCALE, exact: bool = False) -> bytes:
+    """SVG text, of the kind that `svg` writes, as PNG. exact: whatever its size is."""
     import resvg_py
 
     files = list(font_files())
     try:
         image = resvg_py.svg_to_bytes(
             svg_string=text,
-            zoom=fitting(text, scale),
+            zoom=scale if exact else fitting(text, scale),
             dpi=96,
             font_files=files,
             skip_system_fonts=bool(files) and not needs_system_fonts(text),

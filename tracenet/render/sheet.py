@@ -7,7 +7,7 @@ the sheet, with the margin that the SVG has as well.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 
 from ..diagram import Diagram
@@ -16,6 +16,7 @@ from .frames import AIR, Fence, boxes
 from .label import NUMBER_SIZE
 from .placement import CLEAR, Area, Block, Box, Mark, Placement, Shape, Words
 from .placing import no_search_for_cycles, placed
+from .theme import Paint
 
 MARGIN = 12
 
@@ -32,10 +33,18 @@ class Sheet:
     groups: tuple[tuple[str, tuple[Mark, ...]], ...]
 
 
-def sheet(diagram: Diagram) -> Sheet:
-    """A diagram with everything in its place."""
+def sheet(diagram: Diagram, paint: Paint | None = None) -> Sheet:
+    """A diagram with everything in its place.
+
+    paint: its paper, if it is not white, and its dashes; colours stay those of the palette.
+    """
     with no_search_for_cycles():
-        return _laid(diagram, placed(diagram))
+        page = _laid(diagram, placed(diagram))
+    if paint is None:
+        return page
+    paper = tuple(paint.backdrop(page.width, page.height))
+    groups = tuple((id, tuple(map(paint.dashed, marks))) for id, marks in page.groups)
+    return replace(page, groups=((("paper", paper),) if paper else ()) + groups)
 
 
 def _laid(diagram: Diagram, placement: Placement) -> Sheet:

@@ -15,8 +15,10 @@ from ..diagram import Diagram
 from . import label, palette
 from .fonts import CSS_FAMILY
 from .frames import AIR, Fence, boxes
+from .hover import titles
 from .placement import CLEAR, Area, Block, Box, Placement, Shape, Words
 from .placing import no_search_for_cycles, placed
+from .theme import Paint
 
 MARGIN = 12
 TAKES = {"M": 1, "L": 1, "H": 1, "Q": 2, "C": 3, "Z": 0}
@@ -29,16 +31,20 @@ STYLE = (
 )
 
 
-def encode(diagram: Diagram, ground: str = palette.WHITE) -> bytes:
-    """The diagram as SVG. ground: the colour behind it, or `"none"`."""
+def encode(diagram: Diagram, paint: Paint | None = None) -> bytes:
+    """The diagram as SVG, in the colours of a theme; by default those of the palette."""
     with no_search_for_cycles():
-        return "".join(_Writer(diagram, placed(diagram), ground).written()).encode("utf-8")
+        text = "".join(_Writer(diagram, placed(diagram), paint).written())
+    if paint is not None and paint.night:
+        text = text.replace("</style>", f"{paint.rules(text)}</style>", 1)
+    return text.encode("utf-8")
 
 
 class _Writer:
-    def __init__(self, diagram: Diagram, placement: Placement, ground: str) -> None:
+    def __init__(self, diagram: Diagram, placement: Placement, paint: Paint | None) -> None:
         self.diagram = diagram
-        self.ground = ground
+        self.paint = paint
+        self.ground = palette.WHITE if paint is None else paint.paper
         self.blocks = placement.blocks
         self.frames = boxes(diagram, placement)
         whole = reduce(Area.around, (box.area for box in self.frames), placement.area)
@@ -57,32 +63,35 @@ class _Writer:
         )
         if self.ground != CLEAR:
             yield f'<rect width="{width}" height="{height}" fill={quoteattr(self.ground)}/>\n'
-        nodes = {node.id: node for node in self.diagram.nodes}
+        told = titles(self.diagram)
         yield from map(self._frame, self.frames)
         for edge in self.diagram.edges:
-            yield from self._group(edge.id, f"edge {edge.kind}", label.edge_title(edge, nodes))
+            yield from self._group(edge.id, f"edge {edge.kind}", told[edge.id])
         for node in self.diagram.nodes:
-            title = label.described(node.name, node.shown)
-            yield from self._group(node.id, f"node {node.kind}", title)
+            yield from self._group(node.id, f"node {node.kind}", told[node.id])
         yield "</svg>\n"
 
     def _group(self, id: str, kind: str, title: str) -> Iterator[str]:
-        yield f'<g id="{id}" class="{kind}">\n<title>{escape(label.clean(title))}</title>\n'
+        yield f'<g id="{id}" class="{kind}">\n<title>{escape(title)}</title>\n'
         for x, y, block in self.blocks.get(id, ()):
-            yield from drawn(block, x - self.left, y - self.top)
+            yield from drawn(block, x - self.left, y - self.top, self.paint)
         yield "</g>\n"
 
     def _frame(self, box: Fence) -> str:
         x, y = box.area.left - self.left, box.area.top - self.top
         width, height = box.area.right - box.area.left, box.area.bottom - box.area.top
         corner = f'x="{rounded(x)}" y="{rounded(y)}"'
+        frame = Box(x, y, width, height, palette.FRAME_GROUND, palette.FRAME)
+        ink = palette.QUIET
+        if self.paint is not None:
+            frame, ink = self.paint.mark(frame), self.paint.colour(ink)  # type: ignore[assignment]
         head = f'x="{rounded(x + AIR)}" y="{rounded(y + label.NUMBER_SIZE + 3)}"'
         return (
             f'<g id="{box.frame.id}" class="frame">\n'
             f"<title>{escape(label.clean(box.frame.name))}</title>\n"
             f'<rect {corner} width="{rounded(width)}" height="{rounded(height)}" rx="8"'
-            f' fill="{palette.FRAME_GROUND}" stroke="{palette.FRAME}"/>\n'
-            f'<text {head} font-size="{label.NUMBER_SIZE}" fill="{palette.QUIET}">'
+            f' fill="{frame.fill}" stroke="{frame.stroke}"/>\n'
+            f'<text {head} font-size="{label.NUMBER_SIZE}" fill="{ink}">'
             f"{escape(box.name)}</text>\n</g>\n"
         )
 
@@ -90,12 +99,12 @@ class _Writer:
 # ---------------------------------------------------------------------- marks
 
 
-def drawn(block: Block, x: float, y: float) -> Iterator[str]:
+def drawn(block: Block, x: float, y: float, paint: Paint | None = None) -> Iterator[str]:
     """A block and those inside it, with its upper left corner at x, y."""
-    for mark in block.marks:
+    for mark in block.marks if paint is None else map(paint.mark, block.marks):
         yield _text(mark, x, y) if isinstance(mark, Words) else _area(mark, x, y)
     for dx, dy, inner in block.inside:
-        yield from drawn(inner, x + dx, y + dy)
+        yield from drawn(inner, x + dx, y + dy, paint)
 
 
 def _area(mark: Shape | Box, x: float, y: float) -> str:

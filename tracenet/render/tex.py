@@ -18,6 +18,7 @@ from .steps import order
 from .svg import rounded
 from .tex_colours import definitions, name
 from .tex_math import is_number, tex
+from .theme import Paint
 
 MOST = 16_000
 """The longest side that TeX can count to, in points."""
@@ -56,18 +57,21 @@ END = r"""\end{tikzpicture}%
 """
 
 
-def encode(diagram: Diagram, steps: bool = False) -> bytes:
+def encode(diagram: Diagram, paint: Paint | None = None, steps: bool = False) -> bytes:
     """The diagram as TikZ. steps: its boxes appear one after the other, on slides made by beamer."""
-    page = sheet(diagram)
+    page = sheet(diagram, paint)
     if max(page.width, page.height) > MOST:
         raise EngineError(
             f"the picture is {max(page.width, page.height):.0f} points long, and TeX counts to "
             f"{MOST}: draw less of it, with a smaller depth or without values, or write .pdf"
         )
-    return "".join(_written(diagram, page, order(diagram) if steps else {})).encode("utf-8")
+    shown = order(diagram) if steps else {}
+    return "".join(_written(diagram, page, shown, paint)).encode("utf-8")
 
 
-def _written(diagram: Diagram, page: Sheet, steps: Mapping[str, int]) -> Iterator[str]:
+def _written(
+    diagram: Diagram, page: Sheet, steps: Mapping[str, int], paint: Paint | None
+) -> Iterator[str]:
     nodes = {node.id: node for node in diagram.nodes}
     titles = {edge.id: label.edge_title(edge, nodes) for edge in diagram.edges}
     titles |= {node.id: node.name for node in diagram.nodes}
@@ -75,7 +79,7 @@ def _written(diagram: Diagram, page: Sheet, steps: Mapping[str, int]) -> Iterato
         title=label.clean(diagram.title),
         width=rounded(page.width),
         height=rounded(page.height),
-        colours="\n".join(definitions(page)),
+        colours="\n".join(definitions(page, paint)),
     )
     for id, marks in page.groups:
         lines = list(_group(marks, id if id in nodes else ""))
@@ -104,10 +108,17 @@ def _options(mark: Box | Shape) -> str:
     found = [f"draw={name(mark.stroke)}"] if mark.stroke != CLEAR else []
     found += [f"fill={name(mark.fill)}"] if mark.fill != CLEAR else []
     if mark.stroke != CLEAR and mark.dash:
-        found.append("tracenet dashed")
+        found.append(_dashes(mark.dash))
     if isinstance(mark, Shape) and mark.width != 1 and mark.stroke != CLEAR:
         found.append(f"line width={rounded(mark.width)}bp")
     return ",".join(found)
+
+
+def _dashes(dash: str) -> str:
+    if dash == "5 3":
+        return "tracenet dashed"
+    lengths = [f"{'off' if i % 2 else 'on'} {length}bp" for i, length in enumerate(dash.split())]
+    return f"dash pattern={' '.join(lengths)}"
 
 
 def _node(box: Box, id: str) -> str:

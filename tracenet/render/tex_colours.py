@@ -8,6 +8,7 @@ from functools import cache
 from . import palette
 from .placement import CLEAR, Words
 from .sheet import Sheet
+from .theme import Paint, levels
 
 SINGLE = ("TEXT", "QUIET", "WHITE", "STRUCK", "STRUCK_ARROW", "ALARM_TEXT", "ALARM_CELL", "FRAME")
 
@@ -21,10 +22,11 @@ def name(colour: str) -> str:
     return "tracenet-" + _names().get(colour.lower(), colour.lower().removeprefix("#"))
 
 
-def definitions(page: Sheet) -> Iterator[str]:
-    """A definition for each colour that a picture uses."""
+def definitions(page: Sheet, paint: Paint | None = None) -> Iterator[str]:
+    """A definition for each colour that a picture uses, as a theme has it."""
     for called, colour in sorted({(name(colour), colour.lower()) for colour in _used(page)}):
-        yield f"\\providecolor{{{called}}}{{HTML}}{{{colour[1:].upper()}}}"
+        shade = colour if paint is None else paint.colour(colour)
+        yield f"\\providecolor{{{called}}}{{HTML}}{{{shade[1:].upper()}}}"
 
 
 def _used(page: Sheet) -> Iterator[str]:
@@ -40,7 +42,10 @@ def _names() -> dict[str, str]:
     found = {}
     for key in SINGLE:
         found[getattr(palette, key).lower()] = key.lower().replace("_", "-")
+    found[palette.WHITE] = "paper"
     found[palette.FRAME_GROUND] = "frame-ground"
+    found |= {palette.MARKS[mark].lower(): mark for mark in ("right", "scaled")}
+    found |= {shade: f"heat-{level + palette.LEVELS}" for level, shade in levels().items()}
     for kind in ("gradient", "update", "loss", "cache", "input", "backward", "forward"):
         ink = palette.NODES[kind]
         found |= {ink.cell.lower(): f"{kind}-cell", ink.border.lower(): kind}
