@@ -220,20 +220,23 @@ def test_a_block_is_opened_closed_and_put_in_focus():
 # ---------------------------------------------------------------------- the command
 
 
-def run(*args):
-    return CliRunner().invoke(main, ["render", *args])
+@pytest.fixture
+def run(monkeypatch, tmp_path):
+    """Runs the command in a folder of its own: examples draw into the current one."""
+    monkeypatch.chdir(tmp_path)
+    return lambda *args: CliRunner().invoke(main, ["render", *args])
 
 
 @pytest.mark.parametrize("view", ["network", "cache", "circuit"])
 @pytest.mark.parametrize("format", ["svg", "png", "pdf", "tex", "html", "md", "dot", "json"])
-def test_every_view_in_every_format(view, format, tmp_path):
+def test_every_view_in_every_format(view, format, run, tmp_path):
     file = tmp_path / f"neuron.{format}"
     result = run(str(EXAMPLES / "circuit.py"), "--view", view, "-o", str(file))
     assert result.exit_code == 0, result.output
     assert file.stat().st_size > 100
 
 
-def test_choices_on_the_command_line(tmp_path):
+def test_choices_on_the_command_line(run, tmp_path):
     file = tmp_path / "net.json"
     call = ["--call", "iteration(X, Y, parameters, 0.5)", "-o", str(file)]
     target = str(EXAMPLES / "course_network.py")
