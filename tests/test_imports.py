@@ -84,6 +84,7 @@ def test_rooms_depend_one_way():
         "store",
         "tracer",
         "parts",
+        "checking",
         "cutting",
         "gathering",
         "opening",

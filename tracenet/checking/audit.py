@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..recording.notes import Ref
-from .cases import Case
+from .case import Case
 from .match import Named, arrays
 from .run import Run
 

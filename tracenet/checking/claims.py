@@ -7,13 +7,13 @@ were exchanged are found.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..recording.entrance import DATA
-from ..recording.notes import UNKNOWN, Note, Ref, names_returned
+from ..recording.notes import UNKNOWN, Held, Note, Ref, names_returned
 from ..records import BACKWARD, Block
-from .match import GRADIENT, Named, arrays, by_likeness, by_name, matched
+from .match import GRADIENT, Named, arrays, bases, by_likeness, by_name, matched
 from .run import Run
 
 
@@ -124,8 +124,10 @@ def targets(
     if placed is not None:
         found = [_placed(run, home, *one) for one in placed]
     else:
+        known = {x.id for x in incoming(run, note, None)}
         claimed = [x for k, item in enumerate(items)
-                   for x in arrays(item, names[k] or _unnamed(k, items)) if run.floating(x.id)]  # fmt: skip
+                   for x in arrays(item, names[k] or _unnamed(k, items))
+                   if run.floating(x.id) and (x.id in known or not run.of_forward(x.id))]  # fmt: skip
         found = [
             target(run, g, of, home) for g, of in matched(claimed, given, run.shape, home.shape)
         ]
@@ -133,7 +135,18 @@ def targets(
     left = _left_behind(run, block, note, {t.got for t in found})
     free = [x for x in given if x.id not in have]
     found += [target(run, g, of, home) for g, of in matched(left, free, run.shape, home.shape)]
-    return [t for t in found if t.of is not None]
+    if home is run:
+        found += _stepped(run, block, given, {t.of for t in found})
+    handed = {x.name: x.id for name, tree in note.args.items() for x in arrays(tree, name)}
+    return [_alone(run, t, handed) for t in found if t.of is not None]
+
+
+def _alone(run: Run, claim: Target, handed: dict[str, int]) -> Target:
+    """What a block added to a sum that it was handed, as steps of a loop over time do."""
+    op = run.maker.get(claim.got) if claim.got is not None else None
+    if op is None or op.rule != "add" or op.ins[0] != handed.get(claim.name):
+        return claim
+    return replace(claim, got=op.ins[1], why="what it added to the sum")
 
 
 def _unnamed(k: int, items: list[Any]) -> str:
@@ -145,7 +158,7 @@ def _by_position(
 ) -> list[tuple[str, Any, Named]] | None:
     """Each result with the argument in its place, where the names of most say that it is so."""
     arguments = list({x.id: x for x in arguments}.values())
-    if len(items) != len(arguments) or any(isinstance(i, (dict, list, tuple)) for i in items):
+    if len(items) != len(arguments) or any(isinstance(i, (dict, list, tuple, Held)) for i in items):
         return None
     agree = disagree = 0
     for name, x in zip(names, arguments):
@@ -185,10 +198,30 @@ def _left_behind(run: Run, block: Block, note: Note, have: set[int | None]) -> l
     found: dict[int, Named] = {}
     for name in note.args:
         for x in arrays(note.final.get(name), name):
-            if x.id in made and x.id not in have and run.floating(x.id):
-                if not x.top or GRADIENT.fullmatch(name):
-                    found.setdefault(x.id, x)
+            if x.id in made and x.id not in have and run.floating(x.id) and _is_gradient(x):
+                found.setdefault(x.id, x)
     return list(found.values())
+
+
+def _is_gradient(x: Named) -> bool:
+    """Whether an array, or what holds it, is called a gradient: `self.W` after an update is none."""
+    names = (x.name,) if x.top else (x.name, x.group)
+    return any(name and (GRADIENT.fullmatch(name) or bases(name)) for name in names)
+
+
+def _stepped(run: Run, block: Block, given: list[Named], have: set[int | None]) -> list[Target]:
+    """The gradients by which a block that also updates its parameters did so: W -= rate * g."""
+    parameters = {x.id: x for x in given if run.parameter(x.id) and x.id not in have}
+    found = []
+    for op in run.ops_in(block):
+        if op.rule == "subtract" and op.ins[0] in parameters:
+            of, step = parameters[op.ins[0]], run.maker.get(op.ins[1])
+            if step is not None and step.rule == "multiply":
+                arrays_ = [i for i in step.ins if run.shape(i) == run.shape(of.id)]
+                numbers = [i for i in step.ins if not run.shape(i)]
+                if len(arrays_) == len(numbers) == 1:
+                    found.append(target(run, Named(f"d{of.name}", arrays_[0]), of))
+    return found
 
 
 def target(run: Run, gradient: Named, of: Named | None, home: Run | None = None) -> Target:

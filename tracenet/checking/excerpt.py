@@ -25,6 +25,10 @@ STEP = 6e-6
 """The relative step of a central difference: the cube root of the precision of a float64."""
 
 
+EPSILON = 1e-4
+"""The largest constant that keeps a denominator or a logarithm from zero, and means nothing else."""
+
+
 class Excerpt:
     """Some operations of a trace, in their order, with the values that they touch.
 
@@ -107,6 +111,12 @@ class Excerpt:
         other = copy(self)
         other.ops = [(rules.get(op[0].name, op[0]), *op[1:]) for op in self.ops]
         return other
+
+    def has_epsilon(self) -> bool:
+        """Whether it reads a small constant, as in `log(p + 1e-8)` or `clip(p, 1e-7, 1 - 1e-7)`."""
+        read = [self.values[id] for id in self.inputs]
+        read += [x for op in self.ops for x in op[3].values()]
+        return any(isinstance(x, float) and 0 < abs(x) <= EPSILON for x in read)
 
     def _rule(self, rule: Rule) -> Rule:
         if rule.backward is not None or not rule.differentiable:

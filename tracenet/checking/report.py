@@ -11,8 +11,7 @@ from typing import Any
 from .audit import Audit
 from .claims import Target
 from .judge import Judged
-from .statement import Fault
-from .verdict import EXACT, SCALED, UNCHECKED, Verdict
+from .verdict import EXACT, SCALED, UNCHECKED, Fault, Verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,24 @@ class Run:
         """The values that a block read or made."""
         return {*self.read_in(block), *self.made_in(block)}
 
+    def of_forward(self, id: int) -> bool:
+        """Whether the forward pass made a value, or read it as data: it is no gradient then."""
+        maker = self.maker.get(id)
+        return maker.phase == FORWARD if maker is not None else id in self.touched
+
+    def trained_before(self, id: int) -> bool:
+        """Whether a value was computed from a parameter."""
+        waiting, seen = [id], {id}
+        while waiting:
+            op = self.maker.get(waiting.pop())
+            for i in op.ins if op is not None else ():
+                if self.parameter(i):
+                    return True
+                if i not in seen:
+                    seen.add(i)
+                    waiting.append(i)
+        return False
+
     def parameter(self, id: int) -> bool:
         """Whether a value is a parameter."""
         return id in self.trace.values and self.trace.values[id].role == "parameter"

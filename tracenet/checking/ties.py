@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..ops import BY_NAME
-from .cases import Case
+from .case import Case
 from .claims import Target
 from .excerpt import Excerpt
 from .run import Run

@@ -49,6 +49,16 @@ class Verdict:
         return not self.right and self.kind != UNCHECKED
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Where a wrong gradient is made. function: its name. statement: the line's text, or `""`."""
+
+    function: str
+    file: str
+    line: int
+    statement: str = ""
+
+
 def tolerance(*arrays: Any) -> float:
     """How far apart two right answers may be: the square root of the coarsest precision.
 
