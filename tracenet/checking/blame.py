@@ -12,13 +12,13 @@ from typing import Any
 
 from ..errors import TracenetError
 from ..recording.notes import Ref
-from .claims import Target
 from .conventions import conventional, near
 from .excerpt import Excerpt
 from .misfit import misfit
 from .reference import Judged, factors_of, reference_of
 from .run import Run
 from .statement import Known, locate
+from .target import Target
 from .verdict import SHAPE, Fault, Verdict, compare, largest
 
 

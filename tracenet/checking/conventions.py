@@ -6,9 +6,9 @@ from collections import Counter
 from dataclasses import replace
 
 from .case import Case
-from .claims import Target
 from .reference import Judged
 from .run import Run
+from .target import Target
 from .verdict import EXACT, SCALED, Verdict
 
 

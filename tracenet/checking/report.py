@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .audit import Audit
-from .claims import Target
 from .judge import Judged
+from .target import Target
 from .verdict import EXACT, SCALED, UNCHECKED, Fault, Verdict
 
 

@@ -100,6 +100,11 @@ def compare(
     return Verdict(WRONG, None, apart, cosine=cosine, reason=_why(g, r, allowed), **both)
 
 
+def fits_up_to_m(verdict: Verdict) -> bool:
+    """Whether a gradient is right, or scaled by the number of examples."""
+    return verdict.kind == EXACT or verdict.reason.lstrip("1/").startswith("m")
+
+
 def _array(x: Any) -> np.ndarray:
     try:
         return np.asarray(x)
