@@ -106,8 +106,8 @@ def _again(run: Run, one: Judged, corrected: dict[int, Any]) -> list[tuple[Targe
         verdict = compare(
             values[target.got], before.expected, factors_of(run, one.case), 0.0, around
         )
-        like = {v.factor for t, v in one.outputs if t.parameter and v.right}
-        alike = all(f is not None and near(f, verdict.factor) for f in like)
+        like = {v.factor for t, v in one.outputs if t.parameter and v.right and v.factor}
+        alike = all(near(f, verdict.factor) for f in like if f is not None)
         known = conventional(one.case, target, verdict, alike)
         verdicts.append((target, replace(verdict, convention=known)))
     return verdicts

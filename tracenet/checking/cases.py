@@ -127,8 +127,7 @@ def _case(run: Run, block: Block) -> Case:
     begin = seeds(run, given, outputs(run, forward))
     begin |= nested(run, note, forward, begin)
     if begin and _half(run, note, forward, begin):
-        why = "it was given one gradient, and works out another from the loss itself"
-        return Case(block, forward, [], {}, [], own, why)
+        return from_loss(run, block, forward, own, note)
     if not begin:
         why = f"cannot tell which result of {forward.function} each gradient it was given is of"
         return Case(block, forward, [], {}, [], own, why)
@@ -139,7 +138,10 @@ def _case(run: Run, block: Block) -> Case:
 
 
 def _half(run: Run, note: Note, forward: Block, begin: dict[int, int | None]) -> bool:
-    """Whether a result leads to the loss, and the backward was handed it, but no gradient of it."""
+    """Whether a block works out the gradient of one of its results itself, from the loss.
+
+    That result leads to the loss, and the backward was handed it, but no gradient of it.
+    """
     loss = run.loss()
     handed = {x.id for x in note.args.values() if isinstance(x, Ref)}
     left = {x.id for x in outputs(run, forward)} - set(begin)

@@ -84,7 +84,11 @@ def nested(run: Run, note: Note, forward: Block, have: dict[int, Any]) -> dict[i
     for name, tree in note.args.items():
         if isinstance(tree, dict):
             given = [x for x in arrays(tree, name) if GRADIENT.fullmatch(x.name)]
-            found.update((of.id, g.id) for g in given if (of := by_name(g, flat)) is not None)
+            for g in given:
+                alike = [x for x in flat if run.shape(x.id) == run.shape(g.id)]
+                of = by_name(g, flat) or by_likeness(g, alike)
+                if of is not None:
+                    found[of.id] = g.id
         elif isinstance(tree, (tuple, list)) and GRADIENT.fullmatch(name):
             shapes = lambda trees: [run.shape(x.id) for x in arrays(trees, "")]
             for item in items:

@@ -71,7 +71,7 @@ def _grouped(report: Report) -> list[tuple[Checked, int]]:
 
 def _summary(block: Checked) -> str:
     if block.unchecked:
-        return f"unchecked: {block.note}" if block.note else "unchecked"
+        return ": ".join(filter(None, ("unchecked", block.why_unchecked)))
     against = f"against {block.forward}" if block.forward else "against the loss"
     if block.note.startswith("no loss"):
         against = "from the error on"

@@ -84,7 +84,8 @@ def compare(
     g, r = np.asarray(given, dtype=float), np.asarray(reference, dtype=float)
     near = _near(g, r, allowed, 1e-6 * around)
     if near is not None:
-        return Verdict(EXACT, 1.0, near, cosine=1.0, got=got, expected=expected)
+        factor = 1.0 if np.any(r) else None  # zero is right under any
+        return Verdict(EXACT, factor, near, cosine=1.0, got=got, expected=expected)
     apart, where = _deviation(g, r, 1e-6 * around)
     both: dict[str, Any] = {"got": got, "expected": expected, "where": where}
     cosine = _cosine(g, r)

@@ -51,8 +51,12 @@ def _returned(run: Run, block: Block) -> bool:
 
 
 def own_loss(run: Run, forward: Block) -> int | None:
+    """The loss that a block returned: the loss of the run, wherever it stands, or its first result."""
     result = run.result(forward)
-    first = result[0] if isinstance(result, tuple) and result else result
+    items = list(result) if isinstance(result, tuple) else [result]
+    if any(isinstance(item, Ref) and item.id == run.loss() for item in items):
+        return run.loss()
+    first = items[0] if items else None
     return first.id if isinstance(first, Ref) and run.scalar(first.id) else None
 
 
