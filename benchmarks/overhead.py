@@ -1,134 +1,218 @@
-"""What recording and replaying costs beside plain NumPy, and beside HIPS autograd, in one process.
+"""What recording and replaying costs beside hand-written NumPy, and what the peers cost.
 
-    python benchmarks/overhead.py            # needs `pip install autograd` for the last column
+    pip install -e '.[bench]'               # HIPS autograd, MyGrad, torch; each may be missing
+    python benchmarks/overhead.py           # the small rows; `--large` for 8 layers of 4096
+    python benchmarks/overhead.py --large
 
-Each figure is the median over paired rounds of (tracenet or autograd) / (hand-written NumPy),
-forward and backward, of the same network on the same data. "in a trace" is a pass among many that
-one trace records and replays; "one trace each" enters and leaves a trace for every single pass,
-which costs a fixed time however small the network is. Ratios hold better than times.
+Each figure is a ratio to NumPy by hand, forward and backward, of the same network on the same data:
+the median of paired rounds in one process, and the range of the middle half of them. "in a trace"
+is a pass among many that one trace records and replays; "one trace each" enters and leaves a trace
+for every pass, which costs a fixed time however small the network is. Everything computes with one
+thread: on a machine that others use too, threads of BLAS that wait for each other measure nothing.
 """
 
 from __future__ import annotations
 
+import gc
+import os
+import resource
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is imported
+
+import networks
 import numpy
 
 from tracenet import numpy as np
 from tracenet import tracer
 
-try:
-    import autograd
-    import autograd.numpy as anp
-except ImportError:  # the column stays empty
-    autograd = None
-
-NETWORKS = [
-    ("2-3-1, batch 4", [2, 3, 1], 4, 2000),
-    ("784-128-64-10, batch 64", [784, 128, 64, 10], 64, 60),
-]
 ROUNDS = 15
+LARGE, LARGE_BATCH = [4096] * 9, 256
+
+Run = Callable[[], Any]
 
 
-def parameters_of(sizes: list[int]) -> dict[str, numpy.ndarray]:
-    rng = numpy.random.RandomState(0)
-    made = {}
-    for l in range(1, len(sizes)):
-        made[f"W{l}"] = rng.randn(sizes[l], sizes[l - 1]) / numpy.sqrt(sizes[l - 1])
-        made[f"b{l}"] = numpy.zeros((sizes[l], 1))
-    return made
+def dense(sizes: list[int], batch: int, dtype: str = "float64") -> tuple[Any, ...]:
+    rng = numpy.random.RandomState(1)
+    X, Y = rng.randn(sizes[0], batch).astype(dtype), rng.randn(sizes[-1], batch).astype(dtype)
+    parameters = networks.dense_parameters(sizes, dtype)
+    return networks.dense_loss, networks.dense_by_hand, X, Y, parameters
 
 
-def loss_with(np):
-    """The network over any NumPy: tanh layers, half the mean squared error."""
-
-    def loss(X, Y, parameters):
-        a = X
-        for l in range(1, len(parameters) // 2 + 1):
-            a = np.tanh(np.dot(parameters["W" + str(l)], a) + parameters["b" + str(l)])
-        return 0.5 * np.sum((a - Y) ** 2) / Y.shape[1]
-
-    return loss
+def transformer() -> tuple[Any, ...]:
+    rng = numpy.random.RandomState(1)
+    X, Y = rng.randn(8, 32, networks.WIDTH), rng.randn(8, 32, networks.WIDTH)
+    return networks.block_loss, networks.block_by_hand, X, Y, networks.block_parameters()
 
 
-def by_hand(X, Y, parameters):
-    """The same, forward and backward, as a student writes it."""
-    np = numpy
-    L = len(parameters) // 2
-    a = {0: X}
-    for l in range(1, L + 1):
-        a[l] = np.tanh(np.dot(parameters["W" + str(l)], a[l - 1]) + parameters["b" + str(l)])
-    m = Y.shape[1]
-    loss = 0.5 * np.sum((a[L] - Y) ** 2) / m
-    grads = {}
-    da = (a[L] - Y) / m
-    for l in range(L, 0, -1):
-        dz = da * (1 - a[l] ** 2)
-        grads["dW" + str(l)] = np.dot(dz, a[l - 1].T)
-        grads["db" + str(l)] = np.sum(dz, axis=1, keepdims=True)
-        if l > 1:
-            da = np.dot(parameters["W" + str(l)].T, dz)
-    return loss, grads
+ROWS = {  # name: (network, passes of one measurement, passes in one trace)
+    "2-3-1, batch 4": (lambda: dense([2, 3, 1], 4), 2000, 50),
+    "784-128-64-10, batch 64": (lambda: dense([784, 128, 64, 10], 64), 40, 2),
+    "1000 layers of 16 by 16, batch 8": (lambda: dense([16] * 1001, 8), 3, 2),
+    "transformer block, 8 by 32 by 64": (transformer, 20, 2),
+}
+
+# ---------------------------------------------------------------------- who takes part
 
 
-def seconds(function: Callable[[], object], repeats: int) -> float:
+def traced(loss: Any, X: Any, Y: Any, parameters: Any) -> tuple[Run, Callable[[], Any]]:
+    function = loss(np)
+    run = lambda: tracer.trace(function, tracer.input(X), Y, parameters).backward()
+    return run, lambda: (lambda t: (t.result, {k: t.gradient(k) for k in parameters}))(run())
+
+
+def many(loss: Any, passes: int, X: Any, Y: Any, parameters: Any) -> Run:
+    """One trace of the sum of the losses of equal passes."""
+    function = loss(np)
+
+    def total(X, Y, parameters):
+        sum_ = function(X, Y, parameters)
+        for _ in range(passes - 1):
+            sum_ = sum_ + function(X, Y, parameters)
+        return sum_
+
+    return lambda: tracer.trace(total, tracer.input(X), Y, parameters).backward()
+
+
+def by_hips(loss: Any, X: Any, Y: Any, parameters: Any) -> Run:
+    import autograd
+    import autograd.numpy
+
+    gradient = autograd.value_and_grad(loss(autograd.numpy), 2)
+    return lambda: gradient(X, Y, parameters)
+
+
+def by_mygrad(loss: Any, X: Any, Y: Any, parameters: Any) -> Run:
+    import mygrad
+
+    function = loss(mygrad)
+
+    def run():
+        tensors = {k: mygrad.tensor(v, copy=False) for k, v in parameters.items()}
+        result = function(X, Y, tensors)
+        result.backward()
+        return result.item(), {k: t.grad for k, t in tensors.items()}
+
+    return run
+
+
+def by_torch(loss: Any, X: Any, Y: Any, parameters: Any) -> Run:
+    import torch
+
+    torch.set_num_threads(1)
+    function = loss(torch)
+    X, Y = torch.from_numpy(X), torch.from_numpy(Y)
+    leaves = {k: torch.from_numpy(v).requires_grad_() for k, v in parameters.items()}
+
+    def run():
+        for leaf in leaves.values():
+            leaf.grad = None
+        result = function(X, Y, leaves)
+        result.backward()
+        return result.item(), {k: t.grad.numpy() for k, t in leaves.items()}
+
+    return run
+
+
+PEERS = {"autograd": by_hips, "mygrad": by_mygrad, "torch": by_torch}
+
+# ---------------------------------------------------------------------- measuring
+
+
+def seconds(function: Run, repeats: int) -> float:
     start = time.perf_counter()
     for _ in range(repeats):
         function()
     return (time.perf_counter() - start) / repeats
 
 
-def many(loss: Callable[..., object], passes: int) -> Callable[..., object]:
-    """The sum of the losses of equal passes, for one trace that records them all."""
+def contenders(network: tuple[Any, ...], passes: int) -> dict[str, tuple[Run, int]]:
+    """What is measured, with how many passes one call of it makes; each is checked first."""
+    loss, by_hand, *data = network
+    expected, grads = by_hand(*data)
+    one, answer = traced(loss, *data)
+    checks = {"one trace each": answer}
+    found = {"in a trace": (many(loss, passes, *data), passes), "one trace each": (one, 1)}
+    for name, make in PEERS.items():
+        if find_spec(name) is not None:
+            checks[name] = make(loss, *data)
+            found[name] = (checks[name], 1)
+    for name, check in checks.items():
+        result, got = check()
+        assert numpy.allclose(result, expected), name
+        assert all(numpy.allclose(got[k], g, atol=1e-5) for k, g in grads.items()), name
+    return found
 
-    def total(X, Y, parameters):
-        sum_ = loss(X, Y, parameters)
-        for _ in range(passes - 1):
-            sum_ = sum_ + loss(X, Y, parameters)
-        return sum_
 
-    return total
-
-
-def measure(sizes: list[int], batch: int, repeats: int) -> tuple[float, list[float]]:
-    """Seconds of a pass by hand, and the ratios: in a trace, one trace each, autograd."""
-    rng = numpy.random.RandomState(1)
-    X, Y = rng.randn(sizes[0], batch), rng.randn(sizes[-1], batch)
-    parameters = parameters_of(sizes)
-    traced_loss = loss_with(np)
-    passes = max(2, repeats // 40)
-    total = many(traced_loss, passes)
-
-    plain = lambda: by_hand(X, Y, parameters)
-    one = lambda: tracer.trace(traced_loss, tracer.input(X), Y, parameters).backward()
-    more = lambda: tracer.trace(total, tracer.input(X), Y, parameters).backward()
-    check = one()
-    loss, grads = plain()
-    assert check.result == loss
-    assert all(numpy.allclose(check.gradient(k[1:]), g) for k, g in grads.items())
-    contenders = [(more, passes), (one, 1)]
-    if autograd is not None:
-        gradient = autograd.value_and_grad(loss_with(anp), 2)
-        contenders.append((lambda: gradient(X, Y, parameters), 1))
-    ratios: list[list[float]] = [[] for _ in contenders]
+def measure(network: tuple[Any, ...], repeats: int, passes: int, rounds: int) -> None:
+    _, by_hand, *data = network
+    plain = lambda: by_hand(*data)
+    running = contenders(network, passes)
+    ratios: dict[str, list[float]] = {name: [] for name in running}
     times = []
-    for _ in range(ROUNDS):
-        for i, (contender, count) in enumerate(contenders):
-            base = seconds(plain, repeats)
+    for _ in range(rounds):
+        for name, (run, count) in running.items():
+            calls = max(1, repeats // count)
+            base = seconds(plain, calls * count)
+            ratios[name].append(seconds(run, calls) / count / base)
             times.append(base)
-            ratios[i].append(seconds(contender, max(1, repeats // count)) / count / base)
-    return statistics.median(times), [statistics.median(r) for r in ratios]
+            gc.collect()
+    print(f"{statistics.median(times) * 1e6:12.0f} µs", end="")
+    for name in ("in a trace", "one trace each", *PEERS):
+        print(f"{_shown(ratios.get(name, [])):>23}", end="")
+    print(flush=True)
+
+
+def _shown(ratios: list[float]) -> str:
+    if not ratios:
+        return "not installed"
+    if len(ratios) < 4:
+        return f"{statistics.median(ratios):.2f}"
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    return f"{middle:.2f} ({low:.2f}–{high:.2f})"
+
+
+def peak(how: str) -> float:
+    """The megabytes that a process of its own needs for one pass of the large network."""
+    command = [sys.executable, __file__, "--peak", how]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout) / 1024
+
+
+def one_large_pass(how: str) -> None:
+    loss, by_hand, *data = dense(LARGE, LARGE_BATCH, "float32")
+    if how == "tracenet":
+        traced(loss, *data)[0]()
+    elif how == "by hand":
+        by_hand(*data)
+    else:
+        PEERS[how](loss, *data)()
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
 def main() -> None:
-    heads = ("by hand", "in a trace", "one trace each", "autograd")
-    print(f"{'forward and backward':26}" + "".join(f"{head:>16}" for head in heads))
-    for name, sizes, batch, repeats in NETWORKS:
-        plain, ratios = measure(sizes, batch, repeats)
-        shown = "".join(f"{ratio:15.2f}x" for ratio in ratios)
-        print(f"{name:26}{plain * 1e6:13.1f} µs{shown}")
+    if "--peak" in sys.argv:
+        return one_large_pass(sys.argv[-1])
+    heads = ("in a trace", "one trace each", *PEERS)
+    print(f"{'forward and backward':34}{'by hand':>15}" + "".join(f"{h:>23}" for h in heads))
+    if "--large" not in sys.argv:
+        for name, (network, repeats, passes) in ROWS.items():
+            print(f"{name:34}", end="", flush=True)
+            measure(network(), repeats, passes, int(os.environ.get("ROUNDS", ROUNDS)))
+        return None
+    print(f"{'8 layers of 4096, batch 256':34}", end="", flush=True)
+    measure(dense(LARGE, LARGE_BATCH, "float32"), 1, 1, 5)
+    base = peak("by hand")
+    print(f"peak memory: {base:.0f} MB by hand", end="")
+    for name in ("tracenet", *(p for p in PEERS if find_spec(p))):
+        print(f", {name} {peak(name) / base:.2f} times that", end="")
+    print()
+    return None
 
 
 if __name__ == "__main__":

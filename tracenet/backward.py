@@ -9,9 +9,12 @@ replayed by calling that, with the cache that the forward block returned.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import gc
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -28,7 +31,7 @@ MIRROR, SUM, CODE = "mirror", "sum", "code"
 class Replay:
     """What a backward pass did, in the order in which it did it.
 
-    events: `("mirror", op, gradient of its output, [(value, gradient), …])`, where two uses of
+    events: `("mirror", op, gradient of its output, ((value, gradient), …))`, where two uses of
         a value met `("sum", value, (gradient, gradient), gradient)`, and where hand-written code
         ran `("code", visit, first op, last op + 1)`.
     gradients: the last gradient of each value.
@@ -56,8 +59,31 @@ def replay(tape: Tape, data: Any, seeds: Mapping[int, Any], wanted: Iterable[int
     result = Replay([], gradients, dict(gradients), wanted)
     leads = _leading_to(tape, wanted, len(values), stop)
     visits = {visit.stop - 1: visit for visit in _usable(tape, stop)} if tape.visits else {}
-    ops, events, found = tape.ops, result.events, gradients.get
-    k = stop
+    with _unswept():
+        _walk(tape, data, result, leads, visits, stop)
+    return result
+
+
+@contextmanager
+def _unswept() -> Iterator[None]:
+    """Holds Python's garbage collector off: a replay makes much that stays, and no garbage."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
+
+
+def _walk(
+    tape: Tape, data: Any, result: Replay, leads: bytearray, visits: dict[int, Any], k: int
+) -> None:
+    """From the operation before `k` back to the first one."""
+    ndarray = np.ndarray
+    ops, values, events = tape.ops, tape.values, result.events
+    gradients = result.gradients
+    found, value, keep = gradients.get, values.__getitem__, values.append
     while k > 0:  # the one loop that every backward pass spends its time in
         k -= 1
         if k in visits and _reached(visits[k], gradients):
@@ -74,7 +100,7 @@ def replay(tape: Tape, data: Any, seeds: Mapping[int, Any], wanted: Iterable[int
             operands = [data(i) for i in ins]
             answer = data(out)
         else:
-            operands = [values[i] for i in ins]
+            operands = list(map(value, ins))  # a comprehension would be a call for each op
             answer = values[out]
         if len(backward) != len(ins):  # an index is read, but has no gradient
             del operands[len(backward) :]
@@ -87,20 +113,18 @@ def replay(tape: Tape, data: Any, seeds: Mapping[int, Any], wanted: Iterable[int
                 piece = function(g, answer, *operands, **settings)
             else:
                 piece = function(g, answer, *operands)
-            if type(piece) is not np.ndarray or type(x) is not np.ndarray \
+            if type(piece) is not ndarray or type(x) is not ndarray \
                     or piece.shape != x.shape or piece.dtype is not x.dtype:  # fmt: skip
                 piece = _fitted(piece, x)
-            id = len(values)
-            values.append(piece)
-            made.append((target, id))
+            made.append((target, len(values)))
+            keep(piece)
         if made:
-            events.append((MIRROR, k, gradient, made))
+            events.append((MIRROR, k, gradient, tuple(made)))
         for target, id in made:
             if target in gradients:
                 _add(tape, result, target, id)
             else:
                 gradients[target] = id
-    return result
 
 
 def _prepared(tape: Tape, rule: Rule, k: int) -> tuple[Any, tuple[int, ...]]:
@@ -128,13 +152,11 @@ def _leading_to(tape: Tape, wanted: set[int], count: int, stop: int) -> bytearra
     leads = bytearray(count)
     for id in wanted:
         leads[id] = 1
-    ops = tape.ops
-    for k in range(stop):
-        op = ops[k]
-        for i in op[2]:
+    for rule, out, ins, _, _, _ in islice(tape.ops, stop):
+        for i in ins:
             if leads[i]:
-                if op[0].differentiable:
-                    leads[op[1]] = 1
+                if rule.differentiable:
+                    leads[out] = 1
                 break
     return leads
 
