@@ -256,7 +256,10 @@ class Trace:
             return [self._differentiable(name) for name in wrt]
         floats = [i for i, leaf in leaves.items() if self._is_float(i) and leaf.name is not None]
         parameters = [i for i in floats if leaves[i].role == "parameter"]
-        return parameters or [i for i in floats if leaves[i].role == "input"]
+        inputs = [i for i in floats if leaves[i].role == "input"]
+        if all(type(self._tape.values[i]) is not np.ndarray for i in floats):
+            return sorted(parameters + inputs)  # of single numbers, every gradient is wanted
+        return parameters or inputs
 
     def _is_float(self, id: int) -> bool:
         data = self._tape.values[id]

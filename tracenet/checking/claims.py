@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..recording.entrance import DATA
 from ..recording.notes import UNKNOWN, Note, Ref, names_returned
+from ..recording.roles import DATA
 from ..records import BACKWARD, Block
 from .match import GRADIENT, Named, arrays, by_likeness, by_name, matched
 from .run import Run

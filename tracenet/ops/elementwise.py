@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .table import ATOM, BY_NAME, FOREIGN, POWER, PRODUCT, SUM, rule
+from .table import ATOM, POWER, PRODUCT, SUM, rule
 
 PAIRS = [
     ((3, 4), (3, 4)),
@@ -171,19 +171,12 @@ unary(
 )
 
 
-def _expit(x: Any) -> Any:
-    return 1 / (1 + np.exp(-x))
-
-
-unary(
-    "expit",
-    _expit,
-    lambda g, out, x: g * out * (1 - out),
-    "out",
-    "σ({x})",
-    "{g} ⊙ {out} ⊙ (1 − {out})",
-)
-FOREIGN["expit"] = BY_NAME["expit"]  # scipy.special.expit, known by its name
+unary("arcsinh", np.arcsinh, lambda g, out, x: g / np.sqrt(x * x + 1), "x", "arcsinh({x})",
+      "{g} / √({x}² + 1)")  # fmt: skip
+unary("arccosh", np.arccosh, lambda g, out, x: g / np.sqrt(x * x - 1), "x", "arccosh({x})",
+      "{g} / √({x}² − 1)", domain=(1.5, 3), examples=[((3, 4),), ((),), (1.7,)])  # fmt: skip
+unary("arctanh", np.arctanh, lambda g, out, x: g / (1 - x * x), "x", "arctanh({x})",
+      "{g} / (1 − {x}²)", domain=(-0.8, 0.8))  # fmt: skip
 
 rule(
     "arctan2", np.arctan2, "x y",

@@ -100,7 +100,7 @@ def rule(name: str, forward: Callable[..., Any], operands: str, **fields: Any) -
 
 
 FOREIGN: dict[str, Rule] = {}
-"""The rules of ufuncs of other libraries, by the ufunc's name."""
+"""The rules of functions of other libraries: ufuncs by their names, others as `"scipy.signal.x"`."""
 
 ADAPT: dict[Any, Callable[[Any, Any], tuple[Rule, Sequence[Any], dict[str, Any]]]] = {}
 """For functions whose arguments are in another order than their rule's: how to put them in order.

@@ -23,6 +23,9 @@ IGNORED = {"dtype", "casting", "order", "subok", "copy", "like", "out"}
 """Settings that change how a result is stored and not what it means."""
 
 NONE: dict[str, Any] = {}
+OTHERWISE = ("a", "x", "arr", "in1", "in2", "v")
+"""What NumPy and SciPy also call their array arguments."""
+
 Handler = Callable[[Tape, Any, tuple[Any, ...], dict[str, Any], Any], Any]
 
 
@@ -39,10 +42,16 @@ def simple(kwargs: dict[str, Any], allowed: frozenset[str]) -> bool:
 
 def rule_of(function: Any) -> Rule:
     """The rule of a function; for one that is not in the table, a rule that only has a name."""
-    rule = RULES.get(function)
-    if rule is None and isinstance(function, np.ufunc):
-        rule = FOREIGN.get(function.__name__)
-    return rule or opaque(function)
+    return RULES.get(function) or foreign_rule(function) or opaque(function)
+
+
+def foreign_rule(function: Any) -> Rule | None:
+    """The rule of a function of another library, where it has one: `scipy.special.expit`."""
+    name = getattr(function, "__name__", "")
+    if isinstance(function, np.ufunc):
+        return FOREIGN.get(name)
+    library = ".".join((getattr(function, "__module__", None) or "").split(".")[:2])
+    return FOREIGN.get(f"{library}.{name}")
 
 
 @cache
@@ -184,7 +193,7 @@ def _operands(rule: Rule, args: Any, kwargs: dict[str, Any]) -> tuple[Any, Any, 
     names = [*rule.operands[len(args) :]]
     operands = list(args)
     for name in names:
-        key = name if name in kwargs else next((k for k in ("a", "x", "arr") if k in kwargs), None)
+        key = name if name in kwargs else next((k for k in OTHERWISE if k in kwargs), None)
         if key is None:
             break
         operands.append(kwargs.pop(key))

@@ -22,8 +22,10 @@ import numpy as np
 
 from .array import Array
 from .blocks import Block, partner_name
-from .namespace import BUILTINS, MATH, math_namespace, part, traced
+from .calls import foreign_rule
+from .namespace import is_part, part, traced
 from .tape import foreign
+from .twins import BUILTINS, MATH, math_namespace
 
 _swaps: dict[int, tuple[int, dict[str, Any], list[tuple[str, Any, Any]]]] = {}
 _others: dict[tuple[str, int], dict[int, dict[str, Any]]] = {}
@@ -71,14 +73,10 @@ def _twins(namespace: dict[str, Any]) -> list[tuple[str, Any, Any]]:
 
 
 def _twin(name: str, value: Any, namespace: dict[str, Any]) -> Any:
-    if value is np:
-        from .. import numpy as traced_numpy
-
-        return traced_numpy
     if value is math:
         return math_namespace
     if isinstance(value, ModuleType):
-        return part(value) if value in (np.random, np.linalg, np.fft) else None
+        return part(value) if is_part(value) else None
     if isinstance(value, FunctionType) and value.__globals__ is namespace:
         return _paired(name, value, namespace)
     if isinstance(value, type) or not callable(value):
@@ -99,7 +97,7 @@ def _function(value: Any) -> Any:
         module.startswith("numpy.") and not module.startswith("numpy.testing")
     ):
         return traced(value, "random" if module.startswith("numpy.random") else "constant")
-    return None
+    return traced(value) if foreign_rule(value) is not None else None
 
 
 def _paired(name: str, function: FunctionType, namespace: dict[str, Any]) -> Any:
