@@ -156,6 +156,11 @@ def _reached(visit: Any, gradients: dict[int, int]) -> bool:
 
 def _fitted(piece: Any, x: Any) -> Any:
     """A gradient in the shape and dtype of what it is the gradient of."""
+    if np.iscomplexobj(piece) or np.iscomplexobj(x):
+        raise NoRuleError(
+            "a gradient would go through complex numbers, which have none here: split that step "
+            "into real and imaginary parts, or give its block a backward with @block.backward"
+        )
     if type(x) is np.ndarray:
         if type(piece) is not np.ndarray:
             piece = np.asarray(piece)

@@ -95,9 +95,9 @@ class Entrance:
     def _enter(self, x: Any, name: str, path: Any, contained: bool | None) -> Any:
         """contained: whether in a container, so likely a parameter; None: in one of gradients."""
         kind = type(x)
-        if kind is np.ndarray:
+        if kind is np.ndarray and x.dtype != object:
             return self._array(x, name, path, None, contained)
-        if isinstance(x, (dict, list)):
+        if isinstance(x, (dict, list)) or kind is np.ndarray:
             self._container(x, name, path)
             return x
         if kind in _ATOMS:
@@ -164,12 +164,16 @@ class Entrance:
                 if type(item) is float:
                     self._numbers.append((x, key, inner, (path, key)))
                     continue
-                if type(item) is np.ndarray:
+                if type(item) is np.ndarray and item.dtype != object:
                     x[key] = self._array(item, inner, (path, key), None, kept)
                     continue
                 new = self._enter(item, inner, (path, key), kept)
                 if new is not item:
                     x[key] = new
+        elif isinstance(x, np.ndarray):  # of objects
+            for index, item in np.ndenumerate(x):
+                place = index[0] if len(index) == 1 else index
+                x[index] = self._enter(item, f"{name}[{place}]", (path, place), kept)
         elif isinstance(x, list):
             for i, item in enumerate(x):
                 if type(item) is float:

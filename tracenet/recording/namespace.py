@@ -152,7 +152,13 @@ def traced(function: Any, role: str = "constant") -> Callable[..., Any]:
 LIBRARIES = {"scipy", "scipy.signal", "scipy.special", "scipy.ndimage", "scipy.linalg"}
 """Other libraries whose functions are recorded where the program has imported them."""
 
-PARTS = {np: "constant", np.random: "random", np.linalg: "constant", np.fft: "constant"}
+PARTS = {
+    np: "constant", np.random: "random", np.linalg: "constant", np.fft: "constant",
+    np.lib: "constant", np.lib.stride_tricks: "constant",
+}  # fmt: skip
+TYPES: dict[Any, Any] = {}
+"""What stands for classes and builders of NumPy's: `np.vectorize`, `np.c_`; others fill it."""
+
 UNTOUCHED = {
     "errstate", "seterr", "set_printoptions", "get_printoptions", "printoptions", "finfo", "iinfo",
     "dtype", "isscalar", "issubdtype", "get_include", "show_config", "geterr", "broadcast_shapes",
@@ -160,12 +166,15 @@ UNTOUCHED = {
 }  # fmt: skip
 
 
+_BUILDERS = (type(np.r_), type(np.c_))
+
+
 def twin(value: Any, role: str = "constant") -> Any:
     """What stands for an attribute of NumPy in the traced namespace."""
     if isinstance(value, ModuleType):
         return part(value) if is_part(value) else value
     if isinstance(value, type) or not callable(value):
-        return value
+        return TYPES.get(value, value) if isinstance(value, (type, *_BUILDERS)) else value
     if getattr(value, "__name__", "") in UNTOUCHED:
         return value
     return traced(value, role)

@@ -73,7 +73,7 @@ class Names:
                 return source.given_name(self.b.tape, leaf.call, leaf.lasti)
             return leaf.name
         maker = self.b.made.get(id)
-        if maker is None:
+        if maker is None or id in self.b.tape.unnamed:
             return None
         op = self.b.tables.ops[maker]
         if op.phase == UPDATE and op.rule == "subtract":

@@ -266,5 +266,6 @@ def _install() -> None:
 
 
 _install()
+from . import arranged, calling, composed, faces, placing  # noqa: E402, F401  they know more functions
 
 __all__ = ["Array", "Tape"]

@@ -15,6 +15,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable
+from functools import partial
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -22,8 +23,9 @@ import numpy as np
 
 from .array import Array
 from .blocks import Block, partner_name
+from .calling import vectorized
 from .calls import foreign_rule
-from .namespace import is_part, part, traced
+from .namespace import TYPES, is_part, part, traced
 from .tape import foreign
 from .twins import BUILTINS, MATH, math_namespace
 
@@ -79,8 +81,10 @@ def _twin(name: str, value: Any, namespace: dict[str, Any]) -> Any:
         return part(value) if is_part(value) else None
     if isinstance(value, FunctionType) and value.__globals__ is namespace:
         return _paired(name, value, namespace)
+    if isinstance(value, np.vectorize):
+        return partial(vectorized, value)  # made before the trace
     if isinstance(value, type) or not callable(value):
-        return None
+        return TYPES.get(value) if isinstance(value, (type, type(np.r_), type(np.c_))) else None
     return _function(value)
 
 

@@ -95,6 +95,7 @@ class Tape:
         self.rewritten = False  # whether some value must be rebuilt (memory.LATER)
         self.left_at: dict[tuple[str, int], Left] = {}
         self.probes: dict[int, tuple[Any, Any]] = {}
+        self.unnamed: set[int] = set()  # values inside of what the code says as one thing
         self.visits: list[Any] = []  # calls of blocks with a backward of their own
         self.makers: tuple[int, dict[int, int]] = (-1, {})  # see memory.makers
         self.notes: Any = None  # `notes.Notes`, where the program has backward code to check
