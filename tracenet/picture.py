@@ -75,7 +75,7 @@ class Picture(Ends):
         arrays = self._result(part)
         self.box[i] = self.node(
             kind, FORWARD_LANE, column, part.name, title=(Run(part.name, "b"),), lines=lines,
-            block=self.path(part.block), shown=arrays,
+            block=self.path(part.block), shown=arrays, **self.left.get(i, {}),
         )  # fmt: skip
         if parameters:
             self._above(i, "parameter", parameters)
@@ -127,7 +127,7 @@ class Picture(Ends):
         lines = self._lines(part)
         self.box[i] = self.node(
             "backward", BACKWARD_LANE, column, part.name, title=(Run(part.name, "b"),),
-            lines=lines, block=self.path(part.block), of=of,
+            lines=lines, block=self.path(part.block), of=of, **self.left.get(i, {}),
         )  # fmt: skip
         if part.of is not None:
             self.back.setdefault(part.of, []).append(i)

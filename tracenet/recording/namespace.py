@@ -17,7 +17,7 @@ import numpy as np
 
 from ..ops import RULES, Rule
 from . import calls, memory, tape
-from .array import Array, has_arrays, raw, strip
+from .array import Array, arrays_in, has_arrays, raw, strip
 
 _getframe = sys._getframe
 _new = object.__new__
@@ -51,6 +51,12 @@ def _random(running: Any, function: Any, args: Any, kwargs: Any, frame: Any) -> 
     if getattr(function, "__name__", "") == "shuffle":
         return calls._mutating(running, function, args, kwargs, frame)
     data = function(*strip(args), **strip(kwargs))
+    if getattr(np.asarray(data), "dtype", None) == float:
+        for x in arrays_in((args, kwargs)):
+            leaf = running.leaves.get(x.id)
+            if leaf is not None and leaf.role in ("constant", "random"):
+                continue  # nothing that anybody wants a gradient of
+            running.left(x, f"np.random.{function.__name__} drew from it")
     return running.fresh(data, "random", frame)
 
 

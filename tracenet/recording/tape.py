@@ -81,6 +81,7 @@ class Left(NamedTuple):
     file: str
     line: int
     why: str
+    ops: int = 0  # how many operations were recorded then
 
 
 class Tape:
@@ -250,7 +251,7 @@ class Tape:
         file, line = outside(sys._getframe(2))
         if (file, line) in self.left_at:
             return
-        self.left_at[file, line] = Left(x.id, file, line, why)
+        self.left_at[file, line] = Left(memory.version(x), file, line, why, len(self.ops))
         warnings.warn_explicit(
             f"an array of shape {x.shape} leaves the trace here: {why}. What is computed from it "
             "by that code is not recorded, and gets no gradient",
