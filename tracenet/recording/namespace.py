@@ -51,7 +51,7 @@ def _random(running: Any, function: Any, args: Any, kwargs: Any, frame: Any) -> 
     if getattr(function, "__name__", "") == "shuffle":
         return calls._mutating(running, function, args, kwargs, frame)
     data = function(*strip(args), **strip(kwargs))
-    if getattr(np.asarray(data), "dtype", None) == float:
+    if np.asarray(data).dtype.kind == "f":
         for x in arrays_in((args, kwargs)):
             leaf = running.leaves.get(x.id)
             if leaf is not None and leaf.role in ("constant", "random"):
