@@ -143,6 +143,11 @@ def _part(trace: Trace, key: Any, ids: list[int]) -> Part:
     if not name and any(out in ends for k in ops for out in trace.ops[k].outs):
         name = "output"
     found = numbered(name)
+    several = list(
+        dict.fromkeys(v.name for k in ops for o in trace.ops[k].outs if (v := trace.values[o]).name)
+    )
+    if len(several) > 2 and phase == BACKWARD:  # one statement for one gradient after the other
+        return Part(f"{several[0]} … {several[-1]}", phase, key[1], ops, True)
     return Part(name or first.rule, phase, key[1], ops, True, None if found is None else found[1])
 
 

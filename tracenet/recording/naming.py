@@ -28,6 +28,7 @@ class Names:
         self.last: dict[str, int] = {}  # the number that the latest key of a name ended in
         self.found: dict[int, str] = {}
         self._readers: dict[int, int] | None = None
+        self._elements: set[int] | None = None
         self.shared = self._shared()
 
     def _shared(self) -> Counter[str]:
@@ -70,7 +71,7 @@ class Names:
         leaf = self.b.tape.leaves.get(id)
         if leaf is not None:
             if leaf.name is None and leaf.call >= 0:
-                return source.given_name(self.b.tape, leaf.call, leaf.lasti)
+                return self._put(id, source.given_name(self.b.tape, leaf.call, leaf.lasti))
             return leaf.name
         maker = self.b.made.get(id)
         if maker is None or id in self.b.tape.unnamed:
@@ -85,9 +86,22 @@ class Names:
             return None
         _, _, ins, _, call, lasti = self.b.tape.ops[k]
         name = source.given_name(self.b.tape, call, lasti)
-        if name is None and op.rule in ("write", "add_at"):
+        if op.rule in ("write", "add_at") and (name is None or name.endswith(source.ITEM)):
             return self._given(ins[0])  # a new version of the same variable
-        return name
+        return self._put(id, name)
+
+    def _put(self, id: int, name: str | None) -> str | None:
+        """The name of what is put into a container: that of the container, unless it is an array."""
+        if name is None or not name.endswith(source.ITEM):
+            return name
+        return None if id in self._written() else name.removesuffix(source.ITEM)
+
+    def _written(self) -> set[int]:
+        """The values that were written into an array, of which they are an element, not a name."""
+        if self._elements is None:
+            ops = self.b.tape.ops
+            self._elements = {op[2][1] for op in ops if op[0].name in ("write", "add_at")}
+        return self._elements
 
     def _tape_place(self, op: int) -> int | None:
         if not hasattr(self, "_places"):

@@ -195,7 +195,17 @@ def _whole(parent: ast.AST) -> tuple[str | None, int | None]:
         parent.targets if isinstance(parent, ast.Assign) else [getattr(parent, "target", None)]
     )
     names = [name for target in targets if (name := name_of(target)) is not None]
-    return (names[0] if names else None), None
+    return (names[0] if names else _item(targets[0])), None
+
+
+ITEM = "[…]"
+"""Ends the name of what is put under a key that is computed: in a container, it is called after it."""
+
+
+def _item(target: ast.AST | None) -> str | None:
+    if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name | ast.Attribute):
+        return f"{name_of(target.value)}{ITEM}"
+    return None
 
 
 def _in_tuple(tree: _Tree, group: ast.Tuple, node: ast.AST) -> tuple[str | None, int | None]:
