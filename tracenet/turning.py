@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from .parts import last_name
 from .records import BACKWARD, FORWARD, UPDATE, Op
@@ -44,6 +45,7 @@ def loops(trace: Trace, shown: dict[int, int], opened: set[int]) -> dict[int, Lo
         runs[-1][1].append(op.id)
     found: dict[int, Loop] = {}
     for block, runs in visits.items():
+        runs = [(key, turn) for key, ops in runs for turn in _repeats(trace, ops)]
         for first, last in _regions([key for key, _ in runs]):
             loop = _loop(trace, block, runs[first : last + 1])
             if loop is not None:
@@ -53,6 +55,15 @@ def loops(trace: Trace, shown: dict[int, int], opened: set[int]) -> dict[int, Lo
 
 def _key(op: Op) -> Key:
     return op.line if not op.statement else 0, op.statement
+
+
+def _repeats(trace: Trace, ops: list[int]) -> list[list[int]]:
+    """The turns of a loop that holds one statement alone: the same operations, ending in its name."""
+    faces = [(trace.ops[k].rule, trace.values[trace.ops[k].outs[0]].name) for k in ops]
+    for length in range(1, len(ops) // 2 + 1):
+        if len(ops) % length == 0 and faces[length - 1][1] and faces[length:] == faces[:-length]:
+            return [ops[i : i + length] for i in range(0, len(ops), length)]
+    return [ops]
 
 
 def _regions(keys: list[Key]) -> list[tuple[int, int]]:
@@ -91,7 +102,7 @@ def _goes_through_layers(trace: Trace, groups: Iterable[list[list[int]]]) -> boo
     """Whether a statement reads other parameters in one turn than in another."""
     for visits in groups:
         read = [_parameters(trace, ops) for ops in visits]
-        if len(visits) > 1 and any(r and s and not r & s for r, s in zip(read, read[1:])):
+        if len(visits) > 1 and any(r and s and not r & s for r, s in pairwise(read)):
             return True
     return False
 

@@ -10,8 +10,9 @@ import re
 from functools import lru_cache
 
 PARAMETER = re.compile(
-    r"([WwbBUVk]|[wb]h?h?[ioxyhfcgqkv]?|W[a-z]{1,3}|b[a-z]|theta|gamma|beta|weights?|bias(es)?|"
-    r"kernels?|filters?|params?|parameters?|embeddings?|w[a-z]{1,2})[\d_]*"
+    r"([WwbBUVk]|[wb]h?h?[ioxyhfcgqkv]?|W[a-z]{1,3}|b[a-z]|[Tt]heta|gamma|beta|syn|synapse|[wb]_?out|"
+    r"(\w+_)?(weights?|bias(es)?)(_\w+)?|kernels?|filters?|params?|parameters?|embeddings?|"
+    r"w[a-z]{1,2})[\d_]*"
 )
 """Names that are parameters wherever they stand: W1, b, Wxh, gamma, weights2."""
 

@@ -292,6 +292,8 @@ def _owner(frame: Any) -> str | None:
     if not code.co_argcount or code.co_varnames[0] != "self":
         return None
     owner = frame.f_locals.get("self")
+    if isinstance(owner, type):  # a class method that calls its class self
+        return owner.__name__
     return None if owner is None else type(owner).__name__
 
 
