@@ -71,8 +71,12 @@ def replay(tape: Tape, data: Any, seeds: Mapping[int, Any], wanted: Iterable[int
         backward = rule.backward
         if type(backward) is not tuple or tape.rewritten:
             backward, ins = _prepared(tape, rule, k)
-            operands = [data(i) for i in ins]
-            answer = data(out)
+            if rule.name in ("write", "add_at"):  # reads shapes alone: no version is rebuilt for it
+                answer = values[gradient]
+                operands = [answer, *(data(i) for i in ins[1:])]
+            else:
+                operands = [data(i) for i in ins]
+                answer = data(out)
         else:
             operands = [values[i] for i in ins]
             answer = values[out]

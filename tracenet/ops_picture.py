@@ -99,7 +99,8 @@ class _OpsPicture(Drawing):
         return self.last + 1
 
     def _first_use(self, value: int) -> int:
-        return next((self.column[op.id] for op in self.trace.ops if value in op.ins), 1)
+        readers = self.trace.readers.get(value, ())
+        return self.column.get(readers[0], 1) if readers else 1
 
     def _wire(self, op: Op) -> None:
         kind = "data" if op.phase == FORWARD else "gradient"

@@ -113,10 +113,11 @@ class Picture(Ends):
         return (self.array(last[0], digits=min(17, self.digits + 5)),)  # it is compared, not read
 
     def _is_read(self, id: int) -> bool:
+        own = self.home.get(self.trace.values[id].op)  # type: ignore[arg-type]
         return any(
-            id in op.ins and self.home[op.id] != self.home.get(self.trace.values[id].op)  # type: ignore[arg-type]
-            for op in self.trace.ops
-            if op.id in self.home and op.phase == FORWARD
+            self.home[k] != own
+            for k in self.trace.readers.get(id, ())
+            if k in self.home and self.trace.ops[k].phase == FORWARD
         )
 
     # ------------------------------------------------------------------ backward
