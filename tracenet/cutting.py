@@ -26,7 +26,7 @@ def partition(trace: Trace, opened: set[int]) -> list[Part]:
     turning = loops(trace, shown, opened)
     for op in trace.ops:
         key = _home(trace, op, shown, opened, homes)
-        if key[0] == "loose" and op.id in turning:
+        if key[0] in ("loose", "block") and op.id in turning:
             key = ("loop", turning[op.id].ops[0])
         elif key[0] == "loose":
             key = (*key, turn[op.id])

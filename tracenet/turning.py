@@ -31,12 +31,14 @@ class Loop:
 def loops(trace: Trace, shown: dict[int, int], opened: set[int]) -> dict[int, Loop]:
     """For each operation of a loop that is one box, that loop. shown: see `cutting`."""
     visits: dict[int, list[tuple[Key, list[int]]]] = {}
+    reading = {shown[op.block] for op in trace.ops if _parameters(trace, [op.id])}
     for op in trace.ops:
         here = shown[op.block]
         if not op.file or op.of is not None:
             continue
-        key = _key(op) if here == op.block and here in opened else (-1, "")
-        home = here if key[0] >= 0 else trace.blocks[here].parent
+        loose = here == op.block and here in opened
+        key = _key(op) if loose else _call_key(trace, here, reading)
+        home = here if loose else trace.blocks[here].parent
         if home is None:
             continue
         runs = visits.setdefault(home, [])
@@ -51,6 +53,13 @@ def loops(trace: Trace, shown: dict[int, int], opened: set[int]) -> dict[int, Lo
             if loop is not None:
                 found.update(dict.fromkeys(loop.ops, loop))
     return found
+
+
+def _call_key(trace: Trace, block: int, reading: set[int]) -> Key:
+    """A call of a small function belongs to its statement; a layer is a box of its own."""
+    called = trace.blocks[block]
+    small = block not in reading and called.phase == FORWARD and called.statement
+    return (0, called.statement) if small else (-1, "")
 
 
 def _key(op: Op) -> Key:
@@ -89,7 +98,12 @@ def _loop(trace: Trace, block: int, runs: list[tuple[Key, list[int]]]) -> Loop |
     groups: dict[Key, list[list[int]]] = {}
     for key, ops in runs:
         groups.setdefault(key, []).append(ops)
-    if any(key[0] < 0 for key in groups) or _goes_through_layers(trace, groups.values()):
+    loose = sum(trace.ops[visits[0][-1]].block == block for visits in groups.values())
+    if (
+        any(key[0] < 0 for key in groups)
+        or 2 * loose < len(groups)
+        or _goes_through_layers(trace, groups.values())
+    ):
         return None
     phase = _phase(trace, [[k for ops in visits for k in ops] for visits in groups.values()])
     if phase is None:
@@ -112,6 +126,11 @@ def _parameters(trace: Trace, ops: Iterable[int]) -> set[int]:
     return {i for k in ops for i in trace.ops[k].ins if values[i].role == "parameter"}
 
 
+def _names_read(trace: Trace, ops: Iterable[int]) -> set[str]:
+    found = {trace.values[i].name for k in ops for i in trace.ops[k].ins}
+    return {name for name in found if name}
+
+
 def _phase(trace: Trace, groups: list[list[int]]) -> str | None:
     """The pass of a loop; None where it runs both passes, or updates."""
     gradients = forward = 0
@@ -122,7 +141,7 @@ def _phase(trace: Trace, groups: list[list[int]]) -> str | None:
         backward = trace.ops[ops[0]].phase == BACKWARD
         if backward or name in trace.gradient_names:
             gradients += 1
-        elif name and name in {trace.values[i].name for i in _parameters(trace, ops)}:
+        elif name in (read := _names_read(trace, ops)) and read & trace.gradient_names:
             return None  # w = w - …
         elif _parameters(trace, ops):
             forward += 1

@@ -25,7 +25,7 @@ DATA = re.compile(
 
 _GRADIENT = r"[dm][A-Z]\w*|mb[a-z]?|(\w+_)?(grads?|gradients?|diffs?)(_\w+)?"
 _MOMENT = (
-    r"[mvs]|[mvsrg]_?(hat|t|corrected|dw|db)|[vs]d[A-Za-z]\w*|velocit(y|ies)(_\w+)?|(\w+_)?momentums?"
+    r"[mvs]|[mv][wbg](_hat)?|[mvsrg]_?(hat|t|corrected|dw|db)|[vs]d[A-Za-z]\w*|velocit(y|ies)(_\w+)?|(\w+_)?momentums?"
     r"|moments?\d?|(\w+_)?(caches?|memory|accumulators?)|(exp_)?avg_?sq"
 )
 _AVERAGE = (
