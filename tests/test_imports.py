@@ -89,6 +89,7 @@ def test_rooms_depend_one_way():
         "opening",
         "pairing",
         "views",
+        "checking",
         "formulas",
         "figures",
         "collapsing",

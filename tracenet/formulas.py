@@ -15,7 +15,7 @@ import numpy as np
 
 from . import notation
 from .diagram import Run, Text, plain
-from .ops import BY_NAME, Rule
+from .ops import BY_NAME, MIXING, Rule
 from .records import BACKWARD, Op
 from .trace import Trace
 
@@ -28,13 +28,6 @@ DEEPEST = 24
 
 SMALL = 8
 """A called function of at most so many operations, from one array to one, is written as a call."""
-
-
-MIXING = {
-    "sum", "mean", "max", "min", "prod", "var", "std", "norm", "cumsum", "cumprod", "sort",
-    "matmul", "dot", "einsum", "tensordot", "outer", "inner",
-}  # fmt: skip
-"""Operations that mix elements: a function with one has a Jacobian and no f′."""
 
 
 @dataclass(frozen=True, slots=True)

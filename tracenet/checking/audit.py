@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..recording.notes import Ref
-from .cases import Case
+from .case import Case
 from .match import Named, arrays
 from .run import Run
 
@@ -44,6 +44,8 @@ def audit(run: Run, case: Case) -> Audit | None:
     """The audit of one case, where it is known what the backward block was handed."""
     note = run.note(case.backward)
     if note is None or case.forward is None or case.whole or case.home is not None:
+        return None
+    if case.elementwise or not case.targets:
         return None
     seeds = set(case.seeds.values())
     handed = names_handed(note)

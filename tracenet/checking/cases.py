@@ -8,45 +8,18 @@ pass, which begins at the loss; and one function that does both passes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
-
-from ..recording.notes import UNKNOWN, Note, Ref, names_returned
-from ..recording.phases import BACKWARD_NAME
+from ..ops import MIXING
+from ..recording.notes import Note, Ref
+from ..recording.phases import DERIVATIVE_NAME, called_backward
 from ..records import BACKWARD, FORWARD, Block
 from .byhand import rebuilt
-from .claims import Target, incoming, inputs, missing, outputs, seeds, target, targets
-from .match import GRADIENT, Named, arrays, bases, by_key, by_name
+from .case import Case
+from .claims import incoming, inputs, missing, nested, outputs, seeds, targets
+from .lossless import compares, from_error
+from .match import Named, arrays
 from .run import Run
-
-
-@dataclass(slots=True)
-class Case:
-    """One backward block, and what is to be known of it.
-
-    forward: its forward block, or None for a whole pass. ops: the operations on the tape that the
-    reference is made of. seeds: for a forward value the value that is its gradient, or None where
-    it is the loss itself. own: the operations of the backward code, as they stand on the tape.
-    inside: the places of the cases whose blocks ran inside this one. home: the run of the forward
-    block, where that is another one; given: values of it that are replaced.
-    """
-
-    backward: Block
-    forward: Block | None
-    ops: list[int]
-    seeds: dict[int, int | None]
-    targets: list[Target]
-    own: list[int]
-    why: str = ""
-    inside: list[int] = field(default_factory=list)
-    home: Run | None = None
-    given: dict[int, Any] = field(default_factory=dict)
-
-    @property
-    def whole(self) -> bool:
-        """Whether it begins at the loss."""
-        return any(gradient is None for gradient in self.seeds.values())
+from .target import Target, target
+from .whole import flat, from_loss, own_loss
 
 
 def cases(run: Run) -> list[Case]:
@@ -59,9 +32,9 @@ def cases(run: Run) -> list[Case]:
         if _is_backward(run, block):
             found.append(_case(run, block))
         elif block.phase == FORWARD:
-            flat = _flat(run, block)
-            if flat is not None:
-                found.append(flat)
+            both = flat(run, block) or _without_loss(run, block)
+            if both is not None:
+                found.append(both)
     depth = {block.id: len(run.trace.around(block.id)) for block in blocks}
     found.sort(key=lambda case: (-depth[case.backward.id], case.backward.id))
     _claim_parameters(run, found)
@@ -72,6 +45,18 @@ def cases(run: Run) -> list[Case]:
             if other.backward.id in around:
                 other.inside.append(k)
     return found
+
+
+def _without_loss(run: Run, block: Block) -> Case | None:
+    """A function with both passes that goes straight to the error; None if it is none."""
+    name, note = block.function.rpartition(".")[2], run.note(block)
+    if note is None or run.loss() is not None:
+        return None
+    own = {op.id for op in run.ops_in(block) if op.block == block.id}
+    if block.parent is not None and not called_backward(name) and not compares(run, own):
+        return None
+    found = from_error(run, block, None, run.inside[block.id], note)
+    return found if found.targets else None
 
 
 def _claim_parameters(run: Run, found: list[Case]) -> None:
@@ -112,12 +97,15 @@ def _is_backward(run: Run, block: Block) -> bool:
     name = block.function.rpartition(".")[2]
     if block.parent is None:
         note = run.note(block)
-        return bool(BACKWARD_NAME.fullmatch(name) and note and (
+        return bool(called_backward(name) and note and (
             incoming(run, note, None) or run.loss() is None))  # fmt: skip
     if block.phase != BACKWARD or not block.handwritten:
         return False
+    again = block.of is not None and run.trace.blocks[block.of].function == block.function
+    if again and "<lambda>" not in block.function:
+        return False  # a forward function that the backward code calls again
     inside = run.trace.blocks[block.parent].phase == BACKWARD
-    return block.of is not None or not inside or BACKWARD_NAME.fullmatch(name) is not None
+    return block.of is not None or not inside or called_backward(name)
 
 
 def _case(run: Run, block: Block) -> Case:
@@ -127,11 +115,19 @@ def _case(run: Run, block: Block) -> Case:
     if note is None:
         return Case(block, forward, [], {}, [], own, "what it was given was not noted")
     given = incoming(run, note, forward)
+    name = block.function.rpartition(".")[2]
+    if not given and DERIVATIVE_NAME.fullmatch(name) and not _of_loss(run, forward):
+        return _derivative(run, block, forward, own, note)
+    if not given and run.loss() is None and not _of_loss(run, forward):
+        return from_error(run, block, forward, own, note)
     if not given:
-        return _from_loss(run, block, forward, own, note)
+        return from_loss(run, block, forward, own, note)
     if forward is None:
         return _without_forward(run, block, own, note, given)
     begin = seeds(run, given, outputs(run, forward))
+    begin |= nested(run, note, forward, begin)
+    if begin and _half(run, note, forward, begin):
+        return from_loss(run, block, forward, own, note)
     if not begin:
         why = f"cannot tell which result of {forward.function} each gradient it was given is of"
         return Case(block, forward, [], {}, [], own, why)
@@ -139,6 +135,39 @@ def _case(run: Run, block: Block) -> Case:
     claimed = targets(run, block, note, around)
     claimed += missing(run, claimed, around)
     return Case(block, forward, run.inside[forward.id], begin, claimed, own)
+
+
+def _half(run: Run, note: Note, forward: Block, begin: dict[int, int | None]) -> bool:
+    """Whether a block works out the gradient of one of its results itself, from the loss.
+
+    That result leads to the loss, and the backward was handed it, but no gradient of it.
+    """
+    loss = run.loss()
+    handed = {x.id for x in note.args.values() if isinstance(x, Ref)}
+    left = {x.id for x in outputs(run, forward)} - set(begin)
+    inner = {x for k in run.inside[forward.id] for x in run.at[k].ins}
+    return loss is not None and bool(left & handed - inner & run.leading(loss))
+
+
+def _of_loss(run: Run, forward: Block | None) -> bool:
+    return forward is not None and own_loss(run, forward) is not None
+
+
+def _derivative(run: Run, block: Block, forward: Block | None, own: list[int], note: Note) -> Case:
+    """A function such as `sigmoid_prime`: f′ at what f was given, or at what f returned."""
+    result, later = run.result(block), "f′ is judged where it is used"
+    if forward is None or not isinstance(result, Ref):
+        return Case(block, forward, [], {}, [], own, later)
+    around = inputs(run, forward)
+    ends = [x for x in outputs(run, forward) if run.shape(x.id) == run.shape(result.id)]
+    begins = [x for x in around if run.shape(x.id) == run.shape(result.id)]
+    handed = {x.id for name, tree in note.args.items() for x in arrays(tree, name)}
+    mixes = any(op.rule in MIXING for op in run.ops_in(forward))
+    if mixes or len(ends) != 1 or len(begins) != 1 or handed.isdisjoint((ends[0].id, begins[0].id)):
+        return Case(block, forward, [], {}, [], own, later)
+    claim = target(run, Named(f"{forward.name}′", result.id), begins[0])
+    ops = run.inside[forward.id]
+    return Case(block, forward, ops, {ends[0].id: None}, [claim], own, elementwise=True)
 
 
 def _without_forward(
@@ -155,121 +184,3 @@ def _without_forward(
     claimed = targets(run, block, note, found.inputs, found.run)
     ops = found.run.inside[root.id]
     return Case(block, root, ops, begin, claimed, own, home=found.run, given=found.given)
-
-
-# ---------------------------------------------------------------------- from the loss
-
-
-def _from_loss(run: Run, block: Block, forward: Block | None, own: list[int], note: Note) -> Case:
-    """A whole backward pass, or the backward of the loss itself."""
-    before = [run.places[op.id] for op in run.ops if run.places[op.id] not in set(own)]
-    loss = _own_loss(run, forward) if forward is not None else None
-    loss = run.loss() if loss is None else loss
-    if loss is None:
-        return Case(block, forward, [], {}, [], own, "no loss was computed in this run")
-    known = _named_values(run, set(own))
-    if forward is not None:  # a result without a name is of what the loss was computed from
-        known = [*_computed(run, inputs(run, forward)), *known]
-    claimed = targets(run, block, note, known)
-    claimed += missing(run, claimed, known, forward is not None and _returned(run, block))
-    return Case(block, forward, before, {loss: None}, claimed, own)
-
-
-def _computed(run: Run, given: list[Named]) -> list[Named]:
-    """What was computed before, and is no data, such as labels."""
-    return [x for x in given if x.id not in run.tape.leaves]
-
-
-def _returned(run: Run, block: Block) -> bool:
-    """Whether a block returned something, as far as the source says."""
-    result = run.result(block)
-    return result is not None and result is not UNKNOWN
-
-
-def _own_loss(run: Run, forward: Block) -> int | None:
-    result = run.result(forward)
-    first = result[0] if isinstance(result, tuple) and result else result
-    return first.id if isinstance(first, Ref) and run.scalar(first.id) else None
-
-
-def _named_values(run: Run, without: set[int], among: set[int] | None = None) -> list[Named]:
-    """The parameters, the data, and the named values of the forward pass, the last of each name.
-
-    without: operations whose values are left out. among: the values to choose from, all by default.
-    """
-    found: dict[str, Named] = {}
-    values = run.trace.values
-    ids = [*run.tape.leaves, *(out for op in run.forward_ops for out in op.outs)]
-    skipped = {out for op in run.ops if run.places[op.id] in without for out in op.outs}
-    for id in ids:
-        value = values.get(id)
-        if value is None or id in skipped or not value.name or not run.floating(id):
-            continue
-        if among is not None and id not in among:
-            continue
-        leaf = run.tape.leaves.get(id)
-        group = leaf.path[0] if leaf is not None and isinstance(leaf.path, tuple) else ""
-        name = str(group) if isinstance(group, str) else ""
-        found[value.key if leaf is not None else value.name] = Named(value.name, id, not name, name)
-    return list(found.values())
-
-
-def _flat(run: Run, block: Block) -> Case | None:
-    """A function that computes a loss and the gradients of it, both in its own statements."""
-    top = block.parent is None
-    loss = run.loss() if top else _own_loss(run, block)
-    maker = run.maker.get(loss) if loss is not None else None
-    own = run.inside[block.id]
-    if loss is None or maker is None or run.places[maker.id] not in set(own):
-        return None
-    claimed = _flat_targets(run, block, loss)
-    return Case(block, None, own, {loss: None}, claimed, own) if claimed or top else None
-
-
-def _flat_targets(run: Run, block: Block, loss: int) -> list[Target]:
-    """What a function with both passes claims: what it names, or returns, as gradients of others."""
-    leading = _ancestors(run, loss)
-    inputs = _named_values(run, set(), leading)
-    note = run.note(block)
-    for name, tree in (note.args if note is not None else {}).items():
-        inputs = [*(x for x in arrays(tree, name) if x.id in leading), *inputs]
-    known = {x.name for x in inputs}
-    claimed: dict[str, Named] = {}
-    for op in run.ops:
-        out = op.outs[0]
-        name = run.trace.values[out].name
-        if op.block == block.id and out not in leading and known.intersection(bases(name)):
-            claimed[name] = Named(name, out)
-    for x in _returned_gradients(run, block):
-        if x.id not in leading and x.id in run.maker and run.floating(x.id):
-            claimed[x.name] = x
-    found = []
-    for gradient in claimed.values():
-        of = by_name(gradient, inputs) or by_key(gradient, inputs)
-        if of is not None:
-            found.append(target(run, gradient, of))
-    return found
-
-
-def _returned_gradients(run: Run, block: Block) -> Iterator[Named]:
-    """The returned arrays that are gradients by the name of their container, or by their own."""
-    note = run.note(block)
-    if note is None:
-        return
-    result, names = run.result(block), names_returned(note)
-    for k, item in enumerate(result if isinstance(result, tuple) else [result]):
-        name = (names[k] if k < len(names) else None) or ""
-        for x in arrays(item, name):
-            own = run.trace.values[x.id].name if x.id in run.trace.values else ""
-            if GRADIENT.fullmatch(name):
-                yield x
-            elif bases(own) and bases(own)[0] == x.name:
-                yield Named(own, x.id)
-
-
-def _ancestors(run: Run, id: int) -> set[int]:
-    found = {id}
-    for op in reversed(run.ops):
-        if not found.isdisjoint(op.outs):
-            found.update(op.ins)
-    return found

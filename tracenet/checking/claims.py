@@ -7,33 +7,17 @@ were exchanged are found.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import replace
 from typing import Any
 
-from ..recording.notes import UNKNOWN, Note, Ref, names_returned
+from ..recording.notes import UNKNOWN, Held, Note, Ref, names_returned
+from ..recording.phases import called_backward
 from ..recording.roles import DATA
 from ..records import BACKWARD, Block
-from .match import GRADIENT, Named, arrays, by_likeness, by_name, matched
+from .match import GRADIENT, Named, arrays, bases, by_likeness, by_name, matched
 from .run import Run
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One gradient that is claimed: `got` is the value, `of` what it should be the gradient of.
-
-    name: what the code calls it. parameter: whether `of` is a parameter, not data that flow. why:
-    what else is to be said, or why it cannot be checked where `of` is None. of_name: what the
-    forward block calls what it is the gradient of. raw: what was returned in the place of an array.
-    """
-
-    name: str
-    got: int | None
-    of: int | None
-    parameter: bool = False
-    why: str = ""
-    of_name: str = ""
-    raw: Any = UNKNOWN
-
+from .target import Target, stepped, target
 
 # ---------------------------------------------------------------------- what it was given
 
@@ -43,10 +27,12 @@ def incoming(run: Run, note: Note, forward: Block | None) -> list[Named]:
     known = run.touched_in(forward) if forward is not None else set()
     found: list[Named] = []
     for name, x in note.args.items():
-        if not isinstance(x, Ref) or not run.floating(x.id) or DATA.fullmatch(name):
+        if not isinstance(x, Ref) or not run.floating(x.id):
             continue
         made = run.maker.get(x.id)
         late = made is not None and made.phase == BACKWARD and x.id not in known
+        if DATA.fullmatch(name) and not (late and called_backward(note.code.co_name)):
+            continue
         first = not found and (late or x.id not in run.touched)
         if GRADIENT.fullmatch(name) or first:
             found.append(Named(name, x.id))
@@ -89,6 +75,29 @@ def seeds(
     return found
 
 
+def nested(run: Run, note: Note, forward: Block, have: dict[int, Any]) -> dict[int, int | None]:
+    """The gradients in containers: `gradients["da_next"]` is a_next's, `d_next` that of `(h, c)`."""
+    result = run.result(forward)
+    found: dict[int, int | None] = {}
+    items = list(result) if isinstance(result, (tuple, list)) else [result]
+    flat = [x for x in outputs(run, forward) if x.id not in have]
+    for name, tree in note.args.items():
+        if isinstance(tree, dict):
+            given = [x for x in arrays(tree, name) if GRADIENT.fullmatch(x.name)]
+            for g in given:
+                alike = [x for x in flat if run.shape(x.id) == run.shape(g.id)]
+                of = by_name(g, flat) or by_likeness(g, alike)
+                if of is not None:
+                    found[of.id] = g.id
+        elif isinstance(tree, (tuple, list)) and GRADIENT.fullmatch(name):
+            shapes = lambda trees: [run.shape(x.id) for x in arrays(trees, "")]
+            for item in items:
+                if isinstance(item, type(tree)) and shapes(item) == shapes(tree):
+                    pairs = zip(arrays(item, ""), arrays(tree, ""))
+                    found.update((of.id, g.id) for of, g in pairs if of.id not in have)
+    return found
+
+
 def inputs(run: Run, forward: Block) -> list[Named]:
     """What a forward block was given: its arguments, its object's arrays, and what else it read."""
     note = run.note(forward)
@@ -122,18 +131,34 @@ def targets(
     names = names if len(names) == len(items) else [None] * len(items)
     placed = _by_position(run, home, items, names, [x for x in given if x.top])
     if placed is not None:
-        found = [_placed(run, home, *one) for one in placed]
+        times = Counter(x.id for *_, x in placed)
+        found = [_placed(run, home, *one) for one in placed if times[one[2].id] == 1]
+        found += [_part(one[0], one[2]) for one in placed if times[one[2].id] > 1]
     else:
+        known = {x.id for x in incoming(run, note, None)}
         claimed = [x for k, item in enumerate(items)
-                   for x in arrays(item, names[k] or _unnamed(k, items)) if run.floating(x.id)]  # fmt: skip
+                   for x in arrays(item, names[k] or _unnamed(k, items))
+                   if run.floating(x.id) and (x.id in known or not run.of_forward(x.id))]  # fmt: skip
         found = [
             target(run, g, of, home) for g, of in matched(claimed, given, run.shape, home.shape)
         ]
     have = {t.of for t in found}
-    left = _left_behind(run, block, note, {t.got for t in found})
+    left = _left_behind(run, block, note, {t.got for t in found}, {x.name for x in given})
     free = [x for x in given if x.id not in have]
     found += [target(run, g, of, home) for g, of in matched(left, free, run.shape, home.shape)]
-    return [t for t in found if t.of is not None]
+    if home is run:
+        parameters = [x for x in given if x.id not in {t.of for t in found}]
+        found += stepped(run, block, parameters)
+    handed = {x.name: x.id for name, tree in note.args.items() for x in arrays(tree, name)}
+    return [_alone(run, t, handed) for t in found if t.of is not None or t.of_name]
+
+
+def _alone(run: Run, claim: Target, handed: dict[str, int]) -> Target:
+    """What a block added to a sum that it was handed, as steps of a loop over time do."""
+    op = run.maker.get(claim.got) if claim.got is not None else None
+    if op is None or op.rule != "add" or op.ins[0] != handed.get(claim.name):
+        return claim
+    return replace(claim, got=op.ins[1], why="what it added to the sum")
 
 
 def _unnamed(k: int, items: list[Any]) -> str:
@@ -144,8 +169,10 @@ def _by_position(
     run: Run, home: Run, items: list[Any], names: list[str | None], arguments: list[Named]
 ) -> list[tuple[str, Any, Named]] | None:
     """Each result with the argument in its place, where the names of most say that it is so."""
-    arguments = list({x.id: x for x in arguments}.values())
-    if len(items) != len(arguments) or any(isinstance(i, (dict, list, tuple)) for i in items):
+    arguments = [x for x in arguments if "mask" not in x.name]
+    if len(items) != len(arguments):
+        arguments = list({x.id: x for x in arguments}.values())
+    if len(items) != len(arguments) or any(isinstance(i, (dict, list, tuple, Held)) for i in items):
         return None
     agree = disagree = 0
     for name, x in zip(names, arguments):
@@ -179,40 +206,30 @@ def _placed(run: Run, home: Run, name: str, item: Any, of: Named) -> Target:
     return Target(name, None, of.id, home.parameter(of.id), "", of.name, item)
 
 
-def _left_behind(run: Run, block: Block, note: Note, have: set[int | None]) -> list[Named]:
+def _part(name: str, of: Named) -> Target:
+    """One of several gradients of one array, that was given as several arguments."""
+    why = "the array was given more than once; only the sum of these can be judged"
+    return Target(name, None, None, why=why, of_name=of.name)
+
+
+def _left_behind(
+    run: Run, block: Block, note: Note, have: set[int | None], inputs: set[str]
+) -> list[Named]:
     """The gradients that a call left in its object, or in an argument that it wrote to."""
     made = run.made_in(block)
     found: dict[int, Named] = {}
     for name in note.args:
         for x in arrays(note.final.get(name), name):
-            if x.id in made and x.id not in have and run.floating(x.id):
-                if not x.top or GRADIENT.fullmatch(name):
-                    found.setdefault(x.id, x)
+            if x.id in made and x.id not in have and run.floating(x.id) and _is_gradient(x, inputs):
+                found.setdefault(x.id, x)
     return list(found.values())
 
 
-def target(run: Run, gradient: Named, of: Named | None, home: Run | None = None) -> Target:
-    """The claim that one value is the gradient of another."""
-    if of is None:
-        why = f"cannot tell what {gradient.name} is the gradient of"
-        return Target(gradient.name, gradient.id, None, why=why)
-    got = before_clipping(run, gradient.id)
-    why = "before clipping" if got != gradient.id else ""
-    return Target(gradient.name, got, of.id, (home or run).parameter(of.id), why, of.name)
-
-
-def before_clipping(run: Run, id: int) -> int:
-    """The gradient as it was before it was clipped: that is a step of its own."""
-    op = run.maker.get(id)
-    while op is not None and op.rule in ("clip", "write"):
-        source = op.ins[0] if op.rule == "clip" else op.ins[1]
-        maker = run.maker.get(source)
-        if op.rule == "write" and (
-            run.shape(source) != run.shape(id) or maker is None or maker.rule != "clip"
-        ):
-            break
-        id, op = source, maker
-    return id
+def _is_gradient(x: Named, inputs: set[str]) -> bool:
+    """Whether an array, or what holds it, is called a gradient: `self.W` after an update is none."""
+    if inputs.intersection(bases(x.name)):
+        return True
+    return any(GRADIENT.fullmatch(name) for name in ((x.name,) if x.top else (x.name, x.group)))
 
 
 def missing(run: Run, found: list[Target], given: list[Named], every: bool = False) -> list[Target]:

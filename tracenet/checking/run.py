@@ -9,7 +9,7 @@ import numpy as np
 
 from ..notation import LOSS
 from ..recording.notes import UNKNOWN, Note, Ref, returned
-from ..recording.phases import BACKWARD_NAME
+from ..recording.phases import called_backward
 from ..records import FORWARD, Block, Op
 from ..trace import Trace
 
@@ -75,6 +75,32 @@ class Run:
         """The values that a block read or made."""
         return {*self.read_in(block), *self.made_in(block)}
 
+    def leading(self, id: int) -> set[int]:
+        """A value, and all that it was computed from."""
+        found = {id}
+        for op in reversed(self.ops):
+            if not found.isdisjoint(op.outs):
+                found.update(op.ins)
+        return found
+
+    def of_forward(self, id: int) -> bool:
+        """Whether the forward pass made a value, or read it as data: it is no gradient then."""
+        maker = self.maker.get(id)
+        return maker.phase == FORWARD if maker is not None else id in self.touched
+
+    def trained_before(self, id: int) -> bool:
+        """Whether a value was computed from a parameter."""
+        waiting, seen = [id], {id}
+        while waiting:
+            op = self.maker.get(waiting.pop())
+            for i in op.ins if op is not None else ():
+                if self.parameter(i):
+                    return True
+                if i not in seen:
+                    seen.add(i)
+                    waiting.append(i)
+        return False
+
     def parameter(self, id: int) -> bool:
         """Whether a value is a parameter."""
         return id in self.trace.values and self.trace.values[id].role == "parameter"
@@ -112,7 +138,7 @@ class Run:
         op = self.maker.get(id)
         if op is None or op.phase != FORWARD:
             return False
-        return not BACKWARD_NAME.fullmatch(self.trace.blocks[op.block].function.rpartition(".")[2])
+        return not called_backward(self.trace.blocks[op.block].function.rpartition(".")[2])
 
     def _loss_name(self, id: int, block: int) -> bool:
         value, home = self.trace.values[id], self.trace.blocks[block]

@@ -9,39 +9,24 @@ nothing was computed at all, it is where the variable that was returned was boun
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..ops import BY_NAME, Rule
-from ..recording import source
-from ..recording.notes import Note, refs
 from ..records import Op
-from .cases import Case
-from .claims import Target
+from .binding import bound_last, shared_binding
+from .case import Case
 from .match import bases
+from .reference import Judged
 from .run import Run
-from .verdict import compare
-
-if TYPE_CHECKING:
-    from .judge import Judged
-
+from .target import Target
+from .verdict import Fault, compare
 
 NO_RULE = Rule("", print, ("*inputs",))
 """Stands for the rule of an operation that has none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Where a wrong gradient is made. function: its name. statement: the line's text, or `""`."""
-
-    function: str
-    file: str
-    line: int
-    statement: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +69,12 @@ def locate(
         firsts = [_shaper(made, t.got, facts) or _first(made, way)
                   for t, way in zip([t for t in wrong if t.got is not None], ways)]  # fmt: skip
         suspects = sorted((op for op in firsts if op is not None), key=lambda op: op.id)
-        binding = _shared_binding(run, case, suspects) if len(suspects) > 1 else None
+        binding = shared_binding(run, case, suspects) if len(suspects) > 1 else None
         if binding is not None:
             return binding
         op = suspects[0] if suspects else None
     if op is None:
-        return _bound(run, case, wrong, inside)
+        return bound_last(run, case, wrong, inside)
     function = run.trace.blocks[op.block].function
     return Fault(function, op.file or case.backward.file, op.line, op.statement)
 
@@ -179,12 +164,19 @@ def _known(run: Run, case: Case, made: Mapping[int, _Made], facts: Known) -> dic
         if id in home.trace.values:
             names.setdefault(home.trace.values[id].name, []).append(gradient)
     known: dict[int, bool] = {}
+    unfinished = _partial_sums(run, made)
     for id, step in made.items():
         if step.op is not None and run.floating(id):
             good = _judged(run, id, step.op, shaped, names, facts.factors)
-            if good is not None:
+            if good or (good is not None and id not in unfinished):
                 known[id] = good
     return known
+
+
+def _partial_sums(run: Run, made: Mapping[int, _Made]) -> set[int]:
+    """The values of a variable that is added to later: `dW += …` in a loop is not dW before its end."""
+    name = lambda id: run.trace.values[id].name if id in run.trace.values else ""
+    return {i for id, step in made.items() for i in step.ins if name(i) and name(i) == name(id)}
 
 
 def _judged(
@@ -211,133 +203,3 @@ def _rule(op: Op) -> Rule:
 
 def _equal(data: Any, gradient: Any) -> bool:
     return bool(np.any(gradient)) and compare(data, gradient).kind == "exact"
-
-
-def misfit(run: Run, case: Case) -> tuple[Fault, str] | None:
-    """The call that handed a backward block another cache, or other settings, than its forward's."""
-    note, there = run.note(case.backward), run.note(case.forward)
-    if note is None or case.forward is None or case.whole or case.home is not None:
-        return None
-    other = _other_settings(note, there)
-    result = run.result(case.forward)
-    kept = set(refs(result)) - set(case.seeds) if isinstance(result, (tuple, dict)) else set()
-    given = set(refs(note.args))
-    if not other and (not kept or kept & given == kept or "self" in note.args):
-        return None
-    call = run.tape.calls[run.noted[case.backward.id]]
-    place = source.where(run.tape, call.parent, call.lasti)
-    function = run.trace.blocks[case.backward.parent or 0].function
-    why = f"it was called with {other}" if other else "it was handed another cache than its own"
-    return Fault(function, place.file, place.line, place.text), why
-
-
-def _other_settings(note: Note, there: Note | None) -> str:
-    """The settings that a forward function and its backward were given differently."""
-    if there is None:
-        return ""
-    plain = lambda x: isinstance(x, (str, bool, int)) or x is None
-    found = [
-        f"{name}={x!r}, its forward with {there.args[name]!r}"
-        for name, x in note.args.items()
-        if plain(x) and name in there.args and plain(there.args[name]) and x != there.args[name]
-    ]
-    return ", ".join(found)
-
-
-# ---------------------------------------------------------------------- variables that were bound
-
-
-def _shared_binding(run: Run, case: Case, suspects: list[Op]) -> Fault | None:
-    """The binding of a variable that all wrong statements read, where nothing is computed in it."""
-    tree = _tree(run, case)
-    if tree is None:
-        return None
-    lines = {op.line for op in suspects}
-    reading = [s for s in _simple(tree) if lines & _lines(s)]
-    if len(reading) < 2:
-        return None
-    shared = set.intersection(
-        *({n.id for n in ast.walk(s) if isinstance(n, ast.Name)} for s in reading)
-    )
-    computed = {op.line for op in run.ops if run.places[op.id] in set(case.own)}
-    first = min(s.lineno for s in reading)
-    before = [s for s in _simple(tree) if s.lineno < first and shared & _stored(s)]
-    before = [s for s in before if not computed & _lines(s)]
-    return _fault(case, before[-1]) if before else None
-
-
-def _bound(run: Run, case: Case, wrong: list[Target], inside: list[Judged]) -> Fault:
-    """Where the variable that holds a wrong gradient was bound last, or the return statement."""
-    place = Fault(case.backward.function, case.backward.file, case.backward.line)
-    tree = _tree(run, case)
-    if tree is None or not wrong:
-        return place
-    absent = next((t for t in wrong if t.raw is None), None)
-    if absent is not None:
-        stored = _stored_after(run, case, tree, absent, inside)
-        if stored is not None:
-            return _fault(case, stored)
-    names = {t.name for t in wrong}
-    ends = [n for n in ast.walk(tree) if isinstance(n, ast.Return)]
-    bound = [s for s in _simple(tree) if names & _stored(s)]
-    expected = {f"d{t.of_name}" for t in wrong}
-    if bound and (names <= expected or any(t.raw is None for t in wrong)):
-        return _fault(case, bound[-1])
-    return _fault(case, ends[-1]) if ends else _fault(case, bound[-1]) if bound else place
-
-
-def _stored_after(
-    run: Run, case: Case, tree: ast.FunctionDef, absent: Target, inside: list[Judged]
-) -> ast.stmt | None:
-    """The statement that should have stored a gradient which a block inside did return."""
-    for one in reversed(inside):
-        if all(t.of != absent.of for t, _ in one.outputs):
-            continue
-        call = run.tape.calls[run.noted.get(one.case.backward.id, 0)]
-        if one.case.backward.parent != case.backward.id:
-            continue
-        line = source.where(run.tape, call.parent, call.lasti).line
-        after = [s for s in _simple(tree) if s.lineno >= line and isinstance(s, ast.Assign)]
-        keyed = [
-            s
-            for s in after
-            if any(isinstance(n, ast.Subscript) for t in s.targets for n in ast.walk(t))
-        ]
-        if keyed:
-            return keyed[0]
-    return None
-
-
-def _tree(run: Run, case: Case) -> ast.FunctionDef | None:
-    note = run.note(case.backward)
-    return source.function(note.code) if note is not None else None
-
-
-def _simple(tree: ast.AST) -> list[ast.stmt]:
-    """The statements of a function that hold no others, in order."""
-    found = [
-        n
-        for n in ast.walk(tree)
-        if isinstance(n, (ast.Assign, ast.AugAssign, ast.Return, ast.Expr))
-    ]
-    return sorted(found, key=lambda s: s.lineno)
-
-
-def _lines(statement: ast.stmt) -> set[int]:
-    return set(range(statement.lineno, (statement.end_lineno or statement.lineno) + 1))
-
-
-def _stored(statement: ast.stmt) -> set[str]:
-    if isinstance(statement, (ast.Return, ast.Expr)):
-        return set()
-    found = {
-        n.id
-        for n in ast.walk(statement)
-        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-    }
-    return found
-
-
-def _fault(case: Case, statement: ast.stmt) -> Fault:
-    text = ast.unparse(statement)
-    return Fault(case.backward.function, case.backward.file, statement.lineno, text)

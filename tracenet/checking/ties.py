@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from ..ops import BY_NAME
-from .cases import Case
-from .claims import Target
+from .case import Case
 from .excerpt import Excerpt
 from .run import Run
+from .target import Target
 from .verdict import EXACT, Verdict, largest, tolerance
 
 KINKED = {"maximum", "minimum", "absolute", "max", "min", "clip"}

@@ -127,3 +127,13 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
         return _add(g, 1, None, None, True) if have[1] != shape[1] else g
     stretched = tuple([i for i, n in enumerate(shape) if n == 1 and have[i] != 1])
     return _add(g, stretched, None, None, True) if stretched else g
+
+
+MIXING = {
+    "sum", "mean", "max", "min", "prod", "var", "std", "norm", "cumsum", "cumprod", "sort",
+    "matmul", "dot", "einsum", "tensordot", "outer", "inner", "convolve", "correlate", "det", "inv",
+    *(f"scipy.special.{name}" for name in ("logsumexp", "softmax", "log_softmax")),
+    *(f"scipy.signal.{name}" for name in ("convolve", "correlate", "convolve2d", "correlate2d")),
+    "scipy.signal.fftconvolve", "scipy.signal.oaconvolve",
+}  # fmt: skip
+"""Operations that mix elements: a function with one has a Jacobian and no f′."""

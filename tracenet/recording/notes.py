@@ -172,6 +172,14 @@ def _made(tape: Any, call: int, code: CodeType, at: source.Span) -> Any:
     for number in range(len(tape.calls) - 1, call, -1):
         inner = tape.calls[number]
         if inner.parent == call and inner.lasti >= 0 and source.span_at(code, inner.lasti) == at:
-            if inner.code is not None and not foreign(inner.code.co_filename):
-                return returned(tape, number)
+            return _gave(tape, number)
     return UNKNOWN
+
+
+def _gave(tape: Any, call: int) -> Any:
+    """What a call gave back: for a wrapper, such as a block made by hand, what the call in it did."""
+    code = tape.calls[call].code
+    if code is not None and not foreign(code.co_filename):
+        return returned(tape, call)
+    inside = [k for k in range(call + 1, len(tape.calls)) if tape.calls[k].parent == call]
+    return _gave(tape, inside[0]) if len(inside) == 1 else UNKNOWN

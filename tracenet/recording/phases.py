@@ -6,8 +6,11 @@ Names alone mislead where one function runs both passes, so what a block reads i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from ..records import BACKWARD, FORWARD, UPDATE, Block
@@ -18,6 +21,9 @@ DERIVATIVE_NAME = re.compile(r"(?!num|eval|approx)(.*_)?(prime|derivative|grad|g
 _WORDS = re.compile(
     r"_?(forward|backward|backprop|[fb]prop|fwd|bwd|__call__|loss|prime|derivative|gradient|grad)_?"
 )
+_VARIANT = re.compile(r"_(alt|alternative|naive|fast|vectorized|loops?|simple|v\d+)$")
+"""What sets versions of one function apart, as in `batchnorm_backward_alt`."""
+
 _ARRANGES = {"getitem", "reshape", "transpose", "copy", "astype", "array"}
 """Operations that cut a batch out of the data: a forward pass has not begun with them."""
 
@@ -57,9 +63,31 @@ def computes_gradients(code: Any) -> bool:
     return len(gradients) > 1 and 3 * len(gradients) >= 2 * len(made)
 
 
+_PAIRS: ContextVar[Mapping[str, str]] = ContextVar("pairs", default=MappingProxyType({}))
+"""Backward functions whose names do not say so, and the forward functions that they belong to."""
+
+
+@contextmanager
+def paired(forward_of: Mapping[str, str]) -> Iterator[None]:
+    """Takes functions for the backward of others: `{"bottom_data_is": "top_data_is"}`."""
+    before = _PAIRS.set(forward_of)
+    try:
+        yield
+    finally:
+        _PAIRS.reset(before)
+
+
+def called_backward(function: str) -> bool:
+    """Whether a function is called a backward, or was said to be one."""
+    pairs = _PAIRS.get()
+    named = BACKWARD_NAME.fullmatch(function) is not None and function not in pairs.values()
+    return named or function in pairs
+
+
 def is_backward(function: str) -> bool:
     """Whether a function is backward code, by its name."""
-    return bool(BACKWARD_NAME.fullmatch(function) or DERIVATIVE_NAME.fullmatch(function))
+    derivative = DERIVATIVE_NAME.fullmatch(function) and function not in _PAIRS.get().values()
+    return called_backward(function) or bool(derivative)
 
 
 def both_passes(
@@ -94,7 +122,7 @@ def both_passes(
 def _has_forward(blocks: list[Block], id: int) -> bool:
     """Whether the forward function of a `…_backward` ran before it."""
     mine = stem(blocks[id].function)
-    named = bool(BACKWARD_NAME.fullmatch(_last(blocks[id])) and mine)
+    named = called_backward(_last(blocks[id])) and bool(mine)
     return named and any(stem(block.function) == mine for block in blocks[1:id])
 
 
@@ -133,7 +161,8 @@ def set_phases(
     for i, block in enumerate(blocks[1:], 1):
         around = blocks[block.parent or 0].phase
         phase = _phase(_last(block), around, i in steps) if block.file else around
-        if phase == FORWARD and i in codes and computes_gradients(codes[i]):
+        said = _last(block) in _PAIRS.get().values()
+        if phase == FORWARD and not said and i in codes and computes_gradients(codes[i]):
             phase = BACKWARD
         if phase == BACKWARD and around == FORWARD and (block.file, block.function) in both:
             phase = FORWARD
@@ -151,4 +180,6 @@ def up_to(blocks: list[Block], block: int | None, stop: int | None) -> Iterator[
 
 def stem(function: str) -> str:
     """What the names of a pair have in common: `linear` of `linear_backward`."""
-    return _WORDS.sub("", function)
+    owner, dot, name = function.rpartition(".")
+    name = _PAIRS.get().get(name, name)
+    return owner + dot + _WORDS.sub("", _VARIANT.sub("", name))

@@ -140,8 +140,6 @@ def pair(
     a method of. handed: the values that a block was handed, where that was noted.
     """
     touched = _touched(blocks, ops)
-    for id, values in handed.items():
-        touched[id] |= values if blocks[id].phase == BACKWARD else set()
     taken = {block.of for block in blocks if block.of is not None}
     depth = {block.id: len(list(up_to(blocks, block.id, None))) for block in blocks}
     for keeps in (True, False):
@@ -149,7 +147,9 @@ def pair(
             block = blocks[block.id]
             if block.phase != BACKWARD or not block.handwritten or block.of is not None:
                 continue
-            best = _best(blocks, touched, taken, depth, block, objects, keeps)
+            best = _best(
+                blocks, touched, handed.get(block.id, set()), taken, depth, block, objects, keeps
+            )
             if best is not None:
                 taken.add(best)
                 of = blocks[best]
@@ -171,6 +171,7 @@ def _touched(blocks: list[Block], ops: list[Op]) -> dict[int, set[int]]:
 def _best(
     blocks: list[Block],
     touched: dict[int, set[int]],
+    handed: set[int],
     taken: set[int],
     depth: dict[int, int],
     block: Block,
@@ -181,20 +182,22 @@ def _best(
     mine = stem(block.function)
     named = is_backward(_function_of(block)) or _named_after(block, blocks)
     scores = []
+    around = set(up_to(blocks, block.id, None))
     for other in blocks:
         if other.phase != FORWARD:
             continue
         if stem(other.function) != mine and (named or _class_of(other) != _class_of(block)):
             continue
-        common = len(touched[block.id] & touched[other.id])
-        if own is not None and own == objects.get(other.id):
-            common += 1_000_000
-        elif own is not None and other.id in objects:
+        read, common = touched[block.id] & touched[other.id], handed & touched[other.id]
+        same = own is not None and own == objects.get(other.id)
+        if own is not None and other.id in objects and not same:
             continue
         free = other.id not in taken
-        if common if keeps else free and other.id < block.id and _named_for(block):
+        if same or read or common if keeps else free and other.id < block.id and _named_for(block):
             near = -abs(depth[block.id] - depth[other.id])
-            scores.append((common, free, near, other.id))
+            # an object holds the cache of all its calls: what is read of it says which one
+            outside = other.id not in around  # a function is seldom the forward of what it calls
+            scores.append((same, outside, len(read), len(common), free, near, other.id))
     return max(scores)[-1] if scores else None
 
 

@@ -1,0 +1,166 @@
+"""Cases that begin at the loss: a whole backward pass, and one function that does both passes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from ..recording.notes import UNKNOWN, Note, Ref, names_returned
+from ..records import FORWARD, Block
+from .case import Case
+from .claims import inputs, missing, targets
+from .match import GRADIENT, Named, arrays, bases, by_key, by_name
+from .run import Run
+from .target import Target, target
+
+
+def from_loss(run: Run, block: Block, forward: Block | None, own: list[int], note: Note) -> Case:
+    """A whole backward pass, or the backward of the loss itself, in a run that has a loss."""
+    before = [run.places[op.id] for op in run.ops if run.places[op.id] not in set(own)]
+    loss = own_loss(run, forward) if forward is not None else None
+    loss = run.loss() if loss is None else loss
+    assert loss is not None
+    if _iterated(run, loss):
+        why = "its loss is of several iterations; the blocks in it are judged alone"
+        return Case(block, forward, [], {}, [], own, why)
+    known = named_values(run, set(own))
+    if forward is not None:  # a result without a name is of what the loss was computed from
+        known = [*_computed(run, inputs(run, forward)), *known]
+        if own_loss(run, forward) is not None:  # of what was predicted, not of the labels
+            known = [x for x in known if run.parameter(x.id) or run.trained_before(x.id)] or known
+    claimed = targets(run, block, note, known)
+    claimed += missing(run, claimed, known, forward is not None and _returned(run, block))
+    return Case(block, forward, before, {loss: None}, claimed, own)
+
+
+def _iterated(run: Run, loss: int) -> bool:
+    """Whether parameters were updated on the way to a loss: it is that of a training loop."""
+    leading = run.leading(loss)
+    return any(op.phase != FORWARD and not leading.isdisjoint(op.outs) for op in run.ops)
+
+
+def _computed(run: Run, given: list[Named]) -> list[Named]:
+    """What was computed before, or is trained, and is no data, such as labels."""
+    return [x for x in given if x.id not in run.tape.leaves or run.parameter(x.id)]
+
+
+def _returned(run: Run, block: Block) -> bool:
+    """Whether a block returned something, as far as the source says."""
+    result = run.result(block)
+    return result is not None and result is not UNKNOWN
+
+
+def own_loss(run: Run, forward: Block) -> int | None:
+    """The loss that a block returned: the loss of the run, wherever it stands, or its first result."""
+    result = run.result(forward)
+    items = list(result) if isinstance(result, tuple) else [result]
+    if any(isinstance(item, Ref) and item.id == run.loss() for item in items):
+        return run.loss()
+    first = items[0] if items else None
+    return first.id if isinstance(first, Ref) and run.scalar(first.id) else None
+
+
+def named_values(run: Run, without: set[int], among: set[int] | None = None) -> list[Named]:
+    """The parameters, the data, and the named values of the forward pass, the last of each name.
+
+    without: operations whose values are left out. among: the values to choose from, all by default.
+    """
+    found: dict[str, Named] = {}
+    values = run.trace.values
+    ids = [*run.tape.leaves, *(out for op in run.forward_ops for out in op.outs)]
+    skipped = {out for op in run.ops if run.places[op.id] in without for out in op.outs}
+    for id in ids:
+        value = values.get(id)
+        if value is None or id in skipped or not value.name or not run.floating(id):
+            continue
+        if among is not None and id not in among:
+            continue
+        leaf = run.tape.leaves.get(id)
+        group = leaf.path[0] if leaf is not None and isinstance(leaf.path, tuple) else ""
+        name = str(group) if isinstance(group, str) else ""
+        found[value.key if leaf is not None else value.name] = Named(value.name, id, not name, name)
+    return list(found.values())
+
+
+def flat(run: Run, block: Block) -> Case | None:
+    """A function that computes a loss and the gradients of it, both in its own statements."""
+    top = block.parent is None
+    loss = run.loss() if top else own_loss(run, block)
+    maker = run.maker.get(loss) if loss is not None else None
+    own = run.inside[block.id]
+    if loss is None or maker is None or run.places[maker.id] not in set(own):
+        return None
+    if _iterated(run, loss):
+        return None
+    claimed = flat_targets(run, block, loss)
+    return Case(block, None, own, {loss: None}, claimed, own) if claimed or top else None
+
+
+def flat_targets(run: Run, block: Block, loss: int) -> list[Target]:
+    """What a function with both passes claims: what it names, or returns, as gradients of others."""
+    leading = run.leading(loss)
+    inputs = named_values(run, set(), leading)
+    note = run.note(block)
+    for name, tree in (note.final if note is not None else {}).items():
+        if isinstance(tree, Ref) and tree.id in leading and run.floating(tree.id):
+            inputs.insert(0, Named(name, tree.id))  # `[f1, w1] = params`
+    for name, tree in (note.args if note is not None else {}).items():
+        inputs = [*(x for x in arrays(tree, name) if x.id in leading), *inputs]
+    known = {x.name for x in inputs}
+    often = _several(run)
+    claimed: dict[str, Named] = {}
+    for op in run.ops:
+        out = op.outs[0]
+        name = run.trace.values[out].name
+        if op.block == block.id and out not in leading and known.intersection(bases(name)):
+            claimed[name] = Named(name, out)
+    for x in _returned_gradients(run, block):
+        if x.id not in leading and x.id in run.maker and run.floating(x.id):
+            claimed[x.name] = x
+    found = []
+    for gradient in claimed.values():
+        of = by_name(gradient, inputs) or by_key(gradient, inputs)
+        if of is None:
+            continue
+        once = not {_plain(of.name), _plain(gradient.name)} & often
+        if once or (run.parameter(of.id) and _gathers(run, gradient)):
+            found.append(target(run, gradient, of))
+    return found
+
+
+def _several(run: Run) -> set[str]:
+    """The names that a statement gave to several values: in a loop none of them is *the* h."""
+    names = Counter(
+        (_plain(run.trace.values[out].name), op.file, op.line, op.rule)
+        for op in run.ops
+        for out in op.outs
+    )
+    return {name for (name, *_), count in names.items() if name and count > 1}
+
+
+def _gathers(run: Run, gradient: Named) -> bool:
+    """Whether a gradient is a sum that a loop adds to, as `dW += …` is."""
+    op = run.maker.get(gradient.id)
+    name = _plain(gradient.name)
+    return op is not None and any(_plain(run.trace.values[i].name) == name for i in op.ins)
+
+
+def _plain(name: str) -> str:
+    """A name without the index of a loop: `h[3]` is an h."""
+    return name.partition("[")[0]
+
+
+def _returned_gradients(run: Run, block: Block) -> Iterator[Named]:
+    """The returned arrays that are gradients by the name of their container, or by their own."""
+    note = run.note(block)
+    if note is None:
+        return
+    result, names = run.result(block), names_returned(note)
+    for k, item in enumerate(result if isinstance(result, tuple) else [result]):
+        name = (names[k] if k < len(names) else None) or ""
+        for x in arrays(item, name):
+            own = run.trace.values[x.id].name if x.id in run.trace.values else ""
+            if GRADIENT.fullmatch(name):
+                yield x
+            elif bases(own) and bases(own)[0] == x.name:
+                yield Named(own, x.id)
