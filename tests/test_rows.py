@@ -140,7 +140,7 @@ def test_backward_code_of_any_name_is_known_by_its_variables(program):
 def test_both_passes_in_one_function_are_a_box_each():
     trace = tracer.trace(sequence.char_rnn, *sequence.char_rnn_example())
     assert boxes(trace) == [
-        ("hs", FORWARD), ("loop ×4", FORWARD), ("loop ×4 backward", BACKWARD),
+        ("copy", FORWARD), ("loop ×4", FORWARD), ("loop ×4 backward", BACKWARD),
         ("dWxh … dby", BACKWARD),
     ]  # fmt: skip
     for name, given in zip(("Wxh", "Whh", "Why", "bh", "by"), trace.result[1:]):

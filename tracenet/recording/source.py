@@ -199,13 +199,14 @@ def _whole(parent: ast.AST) -> tuple[str | None, int | None]:
 
 
 ITEM = "[…]"
-"""Ends the name of what is put under a key that is computed: in a container, it is called after it."""
+"""Ends the name of what is put under a variable key: in a container, it is called after that."""
 
 
 def _item(target: ast.AST | None) -> str | None:
-    if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name | ast.Attribute):
-        return f"{name_of(target.value)}{ITEM}"
-    return None
+    if not isinstance(target, ast.Subscript) or not isinstance(target.slice, ast.Name):
+        return None  # an expression as a key, as in grads["dW" + str(l)], says what it is itself
+    base = target.value
+    return f"{name_of(base)}{ITEM}" if isinstance(base, ast.Name | ast.Attribute) else None
 
 
 def _in_tuple(tree: _Tree, group: ast.Tuple, node: ast.AST) -> tuple[str | None, int | None]:
