@@ -108,7 +108,7 @@ w = np.ones(2)
 try:
     for i in range(5):
         w = w * 2.0
-        print(i, type(w).__name__, np.__name__)
+        print(i, type(w).__name__, type(np).__name__)
         if i == 2:
             continue
         w -= 1.0
@@ -119,9 +119,9 @@ print("the end")
     )
     trace = tracer.trace_script(file, iteration=3)
     assert capsys.readouterr().out.splitlines() == [
-        "0 ndarray numpy",
-        "1 ndarray numpy",
-        "2 Array tracenet.numpy",
+        "0 ndarray module",
+        "1 ndarray module",
+        "2 ndarray Namespace",
     ]
     assert trace.result["w"].tolist() == [2.0, 2.0]  # ((1*2-1)*2-1)*2: it was left by continue
     assert [op.rule for op in trace.ops] == ["multiply"]

@@ -97,8 +97,12 @@ def _walk(
         backward = rule.backward
         if type(backward) is not tuple or tape.rewritten:
             backward, ins = _prepared(tape, rule, k)
-            operands = [data(i) for i in ins]
-            answer = data(out)
+            if rule.name in ("write", "add_at"):  # reads shapes alone: no version is rebuilt for it
+                answer = values[gradient]
+                operands = [answer, *(data(i) for i in ins[1:])]
+            else:
+                operands = [data(i) for i in ins]
+                answer = data(out)
         else:
             operands = list(map(value, ins))  # a comprehension would be a call for each op
             answer = values[out]
@@ -178,6 +182,11 @@ def _reached(visit: Any, gradients: dict[int, int]) -> bool:
 
 def _fitted(piece: Any, x: Any) -> Any:
     """A gradient in the shape and dtype of what it is the gradient of."""
+    if np.iscomplexobj(piece) or np.iscomplexobj(x):
+        raise NoRuleError(
+            "a gradient would go through complex numbers, which have none here: split that step "
+            "into real and imaginary parts, or give its block a backward with @block.backward"
+        )
     if type(x) is np.ndarray:
         if type(piece) is not np.ndarray:
             piece = np.asarray(piece)

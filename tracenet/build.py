@@ -250,7 +250,9 @@ class _Builder:
         for id, value in values.items():
             base, gradient = split_gradient(value.name)
             if not gradient:
-                continue
+                base = self._parameter_of(value.name)
+                if not base:
+                    continue
             block = self.tables.ops[value.op].block if value.op is not None else 0
             of = near.get((self.tables.blocks[block].of, base)) or keys.get(base)
             if of is None or value.op is None or value.of is not None:
@@ -258,6 +260,11 @@ class _Builder:
             if values[of].shape == value.shape:
                 values[id] = replace(value, of=of, role="gradient")
                 self.tables.by_hand[of] = id
+
+    def _parameter_of(self, name: str) -> str:
+        """The name of the parameter that a name with a d before it belongs to: `dby` is by's."""
+        id = self.tables.keys.get(name[1:]) if name[:1] == "d" else None
+        return name[1:] if id is not None and self.tables.values[id].role == "parameter" else ""
 
     def _near_forward(self) -> dict[tuple[int | None, str], int]:
         """By forward block and name, the first value of that name that its operations touch."""

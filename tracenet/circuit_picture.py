@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 from . import notation
 from .diagram import Diagram, Run, Shown, numbered
 from .drawing import Drawing, checked
 from .errors import UsageError
 from .gates import MOST, Gate, gates
+from .leaving import left_in
 from .trace import Trace
 
 NEAR = 12
@@ -51,12 +53,13 @@ class _Circuit(Drawing):
 
     def made(self, found: list[Gate]) -> Diagram:
         near = len(found) > NEAR
-        for gate in found:
-            self._gate(gate, near)
+        left = left_in(self.trace, {k: i for i, gate in enumerate(found) for k in gate.ops})
+        for i, gate in enumerate(found):
+            self._gate(gate, near, left.get(i, {}))
         self._results(found)
         return numbered(self.done("circuit"))
 
-    def _gate(self, gate: Gate, near: bool) -> None:
+    def _gate(self, gate: Gate, near: bool, left: dict[str, Any]) -> None:
         column = 1 + max((self._column(i) for i in gate.ins), default=0)
         for i in gate.ins:
             if i not in self.made_by:
@@ -65,7 +68,7 @@ class _Circuit(Drawing):
         op = self.trace.ops[gate.ops[-1]]
         box = self.node(
             "loss" if loss else "forward", len(self.nodes), column, gate.name,
-            title=(Run(gate.symbol, "b"),), block=self.path(op.block),
+            title=(Run(gate.symbol, "b"),), block=self.path(op.block), **left,
         )  # fmt: skip
         self.columns[box] = column
         for place, i in enumerate(gate.ins):

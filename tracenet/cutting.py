@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,6 +9,7 @@ from .notation import split_gradient
 from .parts import Part, last_name, numbered, path
 from .records import BACKWARD, FORWARD, UPDATE, Op
 from .trace import Trace
+from .turning import Loop, loops
 
 TURNS = 12
 """A statement that runs more often than this, with others between, is drawn once."""
@@ -23,13 +23,26 @@ def partition(trace: Trace, opened: set[int]) -> list[Part]:
     homes: dict[int, Any] = {}
     shown = _shown(trace, opened)
     turn = _turns(trace, shown, opened)
+    turning = loops(trace, shown, opened)
     for op in trace.ops:
         key = _home(trace, op, shown, opened, homes)
-        if key[0] == "loose":
+        if key[0] in ("loose", "block") and op.id in turning:
+            key = ("loop", turning[op.id].ops[0])
+        elif key[0] == "loose":
             key = (*key, turn[op.id])
         homes[op.id] = key
         groups.setdefault(key, []).append(op.id)
-    return [_part(trace, key, ids) for key, ids in groups.items()]
+    return [
+        _turning(trace, turning[key[1]], ids) if key[0] == "loop" else _part(trace, key, ids)
+        for key, ids in groups.items()
+    ]
+
+
+def _turning(trace: Trace, loop: Loop, ids: list[int]) -> Part:
+    """A loop as one box: called after what it fills, if that is one thing."""
+    names = {name for k in ids for out in trace.ops[k].outs if (name := trace.values[out].name)}
+    name = f"{names.pop() if len(names) == 1 else 'loop'} ×{loop.turns}"
+    return Part(name, loop.phase, loop.block, tuple(ids), True, turns=loop.turns)
 
 
 def _shown(trace: Trace, opened: set[int]) -> dict[int, int]:
@@ -129,14 +142,16 @@ def _part(trace: Trace, key: Any, ids: list[int]) -> Part:
     if not name and any(out in ends for k in ops for out in trace.ops[k].outs):
         name = "output"
     found = numbered(name)
+    several = list(
+        dict.fromkeys(v.name for k in ops for o in trace.ops[k].outs if (v := trace.values[o]).name)
+    )
+    if len(several) > 2 and phase == BACKWARD:  # one statement for one gradient after the other
+        return Part(f"{several[0]} … {several[-1]}", phase, key[1], ops, True)
     return Part(name or first.rule, phase, key[1], ops, True, None if found is None else found[1])
 
 
 def _is_gradient(trace: Trace, name: str) -> bool:
-    if re.match(r"(delta|grad|nabla)(_|\d|$)", name):
-        return True
-    base, gradient = split_gradient(name)
-    return gradient and any(v.name == base for v in trace.values.values())
+    return name in trace.gradient_names
 
 
 def _is_update(trace: Trace, name: str, ops: Iterable[int]) -> bool:
@@ -144,4 +159,5 @@ def _is_update(trace: Trace, name: str, ops: Iterable[int]) -> bool:
     values = trace.values
     read = {i for k in ops for i in trace.ops[k].ins}
     old = any(values[i].role == "parameter" and values[i].name == name for i in read)
-    return old and any(split_gradient(values[i].name)[1] for i in read)
+    gradient = lambda name: split_gradient(name)[1] or name in trace.gradient_names
+    return old and any(gradient(values[i].name) for i in read)

@@ -86,7 +86,8 @@ class Node:
     of: the id of the node that it mirrors, or None.
     table: rows of text, all as long as the first, which is their heading.
     remark: a short line that qualifies the box: a failed run, a folded count, a verdict.
-    mark: what a check found of it: `""`, `"right"`, `"scaled"`, `"wrong"` or `"unchecked"`.
+    mark: what a check found of it: `""`, `"right"`, `"scaled"`, `"wrong"` or `"unchecked"`;
+        `"left"` where a value left the trace.
     """
 
     id: str

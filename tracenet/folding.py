@@ -13,6 +13,7 @@ from typing import Any
 
 from .collapsing import Gap, collapsed
 from .diagram import FORWARD_LANE, Diagram, Node, Shown, plain
+from .leaving import MARK as LEFT
 
 MOST = 12
 """So many equal blocks are drawn by themselves."""
@@ -116,7 +117,8 @@ def _has(link: Link, here: int, others: set[Link], there: int) -> bool:
 def _face(node: Node) -> tuple[Any, ...]:
     """What a box looks like but for the numbers in names."""
     lines = tuple(_stem(plain(line)) for line in node.lines)
-    return node.kind, node.lane, _stem(node.name), lines, tuple(map(_outline, node.shown))
+    shown = tuple(map(_outline, node.shown))
+    return node.kind, node.lane, _stem(node.name), lines, shown, node.mark == LEFT
 
 
 def _outline(shown: Shown) -> tuple[Any, ...]:

@@ -18,6 +18,8 @@ def gathered(trace: Trace, cut: list[Part]) -> list[Part]:
     result: list[Part] = []
     for part in cut:
         layer = _layer(trace, part)
+        while result and _called_in(trace, result[-1], part):
+            part = replace(part, ops=result.pop().ops + part.ops)
         before = result[-1] if result else None
         if before is not None and part.loose and before.phase == part.phase == UPDATE:
             result[-1] = replace(before, ops=before.ops + part.ops)
@@ -54,12 +56,24 @@ def _layer(trace: Trace, part: Part) -> int | None:
 
 def _one_statement(trace: Trace, before: Part, part: Part) -> bool:
     """Whether a small call stands in the statement before it: `a = sigmoid(W @ a + b)`."""
-    if not before.loose or part.loose or part.derived or before.phase != part.phase:
+    if not before.loose or before.turns or part.loose or part.derived:
+        return False
+    if before.phase != part.phase:
         return False
     if reads_parameters(trace, part):
         return False
     statement = trace.ops[before.ops[-1]].statement
     return bool(statement) and trace.blocks[part.block].statement == statement
+
+
+def _called_in(trace: Trace, before: Part, part: Part) -> bool:
+    """Whether a small call stands first in a statement: `delta = error * sigmoid(l, deriv=True)`."""
+    if before.loose or before.derived or not part.loose or part.turns:
+        return False
+    if trace.blocks[before.block].handwritten or reads_parameters(trace, before):
+        return False
+    statement = trace.ops[part.ops[0]].statement
+    return bool(statement) and trace.blocks[before.block].statement == statement
 
 
 def _together(trace: Trace, before: Part, part: Part, layer: int) -> bool:
@@ -78,6 +92,7 @@ def with_loss(trace: Trace, cut: list[Part]) -> list[Part]:
     for i in reversed(forward[: forward.index(where)]):
         other = cut[i]
         plain = other.loose and other.layer is None and part.loose
+        plain = plain and not other.turns and not part.turns
         if (
             not plain
             or reads_parameters(trace, other)
@@ -88,7 +103,7 @@ def with_loss(trace: Trace, cut: list[Part]) -> list[Part]:
     if len(merged) == len(forward) and len(merged) > 1:
         merged = [where]
     ops = tuple(sorted(k for i in merged for k in cut[i].ops))
-    name = "loss" if part.loose else part.name
+    name = "loss" if part.loose and not part.turns else part.name
     cut = [p for i, p in enumerate(cut) if i == where or i not in merged]
     place = next(i for i, p in enumerate(cut) if p is part)
     cut[place] = replace(part, ops=ops, loss=True, name=name)

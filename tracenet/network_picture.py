@@ -65,7 +65,7 @@ class _Network(Shapes):
         self.box[i] = self.node(
             "loss" if part.loss else "forward", FORWARD_LANE, column, part.name,
             title=(Run(part.name, "b"),), lines=self._sizes(parameters),
-            block=self.path(part.block), remark=self._count(parameters),
+            block=self.path(part.block), **{"remark": self._count(parameters), **self.left.get(i, {})},
         )  # fmt: skip
         if data and (column == 1 or not self._fed(part)):
             self._at_the_left(i, data)
@@ -77,7 +77,7 @@ class _Network(Shapes):
         self.box[i] = self.node(
             "backward", BACKWARD_LANE, self._column_of(i, part), part.name,
             title=(Run(part.name, "b"),), lines=self._sizes(self._final_gradients(part)),
-            block=self.path(part.block), of=of,
+            block=self.path(part.block), of=of, **self.left.get(i, {}),
         )  # fmt: skip
         if of is not None:
             self.edge(of, self.box[i], "cache")

@@ -20,6 +20,7 @@ from .diagram import (
     Run,
 )
 from .drawing import Drawing, checked
+from .leaving import left_in
 from .ops import BY_NAME
 from .records import BACKWARD, FORWARD, UPDATE, Op
 from .trace import Trace
@@ -51,6 +52,7 @@ class _OpsPicture(Drawing):
         self.column: dict[int, int] = {}  # op -> column
         self.last = 0  # the last column
         self.ids: set[int] = set()
+        self.left = left_in(trace, {op.id: op.id for op in trace.ops})
         self.gradient_box: dict[int, str] = {}  # gradient of a leaf -> its node
 
     def made(self, depth: int) -> Diagram:
@@ -80,7 +82,7 @@ class _OpsPicture(Drawing):
             "loss" if loss else kind, lane, column, _named(op), title=(Run(title, "b"),),
             shown=self.arrays(op.outs), block=self.path(op.block),
             of=self.box.get(op.of) if op.of is not None else None,
-            remark="" if op.rule in BY_NAME else "no backward rule",
+            **self.left.get(op.id, {"remark": "" if op.rule in BY_NAME else "no backward rule"}),
         )  # fmt: skip
 
     def _column(self, op: Op) -> int:
@@ -97,7 +99,8 @@ class _OpsPicture(Drawing):
         return self.last + 1
 
     def _first_use(self, value: int) -> int:
-        return next((self.column[op.id] for op in self.trace.ops if value in op.ins), 1)
+        readers = self.trace.readers.get(value, ())
+        return self.column.get(readers[0], 1) if readers else 1
 
     def _wire(self, op: Op) -> None:
         kind = "data" if op.phase == FORWARD else "gradient"

@@ -38,8 +38,9 @@ def paired(trace: Trace, cut: list[Part]) -> list[Part]:
             taken.add(of)
             name = cut[of].name
             result[i] = replace(part, of=of, name=f"{name} backward", layer=cut[of].layer)
+    touches = _touches(trace, cut) if open_ends else {}
     for i in open_ends:
-        best = _best(trace, cut, i, [f for f in forward if f not in taken])
+        best = _best(trace, cut, i, [f for f in forward if f not in taken], touches)
         if best is not None:
             taken.add(best)
             result[i] = replace(result[i], of=best, name=_named(cut[i], cut[best]))
@@ -78,8 +79,9 @@ def _derived(trace: Trace, part: Part, home: dict[int, int]) -> int | None:
             return home.get(trace.values[value].op)  # type: ignore[arg-type]
     for block in reversed(trace.around(part.block)):
         if block.of is not None and not part.derived and not part.loose:
+            inside = _inside(trace, block.of)
             for op in trace.ops:
-                if op.phase == FORWARD and op.block in _inside(trace, block.of):
+                if op.phase == FORWARD and op.block in inside:
                     return home.get(op.id)
     return None
 
@@ -88,18 +90,29 @@ def _inside(trace: Trace, block: int) -> set[int]:
     return {b.id for b in trace.blocks if block in [a.id for a in trace.around(b.id)]}
 
 
-def _best(trace: Trace, cut: list[Part], i: int, free: list[int]) -> int | None:
+def _best(trace: Trace, cut: list[Part], i: int, free: list[int], touches: Touches) -> int | None:
     part = cut[i]
-    scores = [(_score(trace, part, cut[f]), f) for f in free]
+    scores = [(_score(trace, part, cut[f], touches), f) for f in free]
     scores = [(score, f) for score, f in scores if score > 0]
     return max(scores)[1] if scores else None
 
 
-def _score(trace: Trace, part: Part, forward: Part) -> float:
+Touches = dict[tuple[int, ...], tuple[set[int], set[int]]]
+"""For the operations of a part, the values that they read and those that they make."""
+
+
+def _touches(trace: Trace, cut: list[Part]) -> Touches:
+    ops = trace.ops
+    return {
+        part.ops: ({i for k in part.ops for i in ops[k].ins}, {o for k in part.ops for o in ops[k].outs})
+        for part in cut
+    }  # fmt: skip
+
+
+def _score(trace: Trace, part: Part, forward: Part, touches: Touches) -> float:
     """How well a hand-written backward part fits a forward part."""
-    read = {i for k in part.ops for i in trace.ops[k].ins}
-    own = {out for k in forward.ops for out in trace.ops[k].outs}
-    touched = {i for k in forward.ops for i in trace.ops[k].ins}
+    read, _ = touches[part.ops]
+    touched, own = touches[forward.ops]
     parameters = {i for i in touched if trace.values[i].role == "parameter"}
     score = 2.0 * len(read & own) + 1.5 * len(read & parameters) + len(read & touched)
     score += 3.0 * len(_gradients_named(trace, part.ops) & _names(trace, own | parameters))

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from .gradient_names import ENDINGS
 from .trace import Trace
 
 
@@ -19,7 +20,7 @@ class Part:
 
     ops: the numbers of its operations. block: the closed block that it is, or the opened block
     that its statements stand in. loose: whether it is such statements. layer: the number at the
-    end of its variables' names. of: the place in the list of the part that it mirrors.
+    end of its variables' names. turns: of a loop that is one box, how many it made. of: the place in the list of the part that it mirrors.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Part:
     loose: bool = False
     layer: int | None = None
     of: int | None = None
+    turns: int = 0
     loss: bool = False
     derived: bool = False
 
@@ -71,5 +73,10 @@ def last_name(trace: Trace, ops: Iterable[int]) -> str:
 
 
 def numbered(name: str) -> tuple[str, int] | None:
-    found = re.fullmatch(r"(.*?[^\d\W_])_?(\d+)", name)
-    return None if found is None else (found[1], int(found[2]))
+    """A name without the number at its end, and that: of `dW2`, and of `l2_delta`.
+
+    >>> numbered("dW2"), numbered("l2_delta"), numbered("x")
+    (('dW', 2), ('l_delta', 2), None)
+    """
+    found = re.fullmatch(rf"(.*?[^\d\W_])_?(\d+)({ENDINGS})?", name)
+    return None if found is None else (found[1] + (found[3] or ""), int(found[2]))

@@ -75,7 +75,7 @@ class Picture(Ends):
         arrays = self._result(part)
         self.box[i] = self.node(
             kind, FORWARD_LANE, column, part.name, title=(Run(part.name, "b"),), lines=lines,
-            block=self.path(part.block), shown=arrays,
+            block=self.path(part.block), shown=arrays, **self.left.get(i, {}),
         )  # fmt: skip
         if parameters:
             self._above(i, "parameter", parameters)
@@ -113,10 +113,11 @@ class Picture(Ends):
         return (self.array(last[0], digits=min(17, self.digits + 5)),)  # it is compared, not read
 
     def _is_read(self, id: int) -> bool:
+        own = self.home.get(self.trace.values[id].op)  # type: ignore[arg-type]
         return any(
-            id in op.ins and self.home[op.id] != self.home.get(self.trace.values[id].op)  # type: ignore[arg-type]
-            for op in self.trace.ops
-            if op.id in self.home and op.phase == FORWARD
+            self.home[k] != own
+            for k in self.trace.readers.get(id, ())
+            if k in self.home and self.trace.ops[k].phase == FORWARD
         )
 
     # ------------------------------------------------------------------ backward
@@ -127,7 +128,7 @@ class Picture(Ends):
         lines = self._lines(part)
         self.box[i] = self.node(
             "backward", BACKWARD_LANE, column, part.name, title=(Run(part.name, "b"),),
-            lines=lines, block=self.path(part.block), of=of,
+            lines=lines, block=self.path(part.block), of=of, **self.left.get(i, {}),
         )  # fmt: skip
         if part.of is not None:
             self.back.setdefault(part.of, []).append(i)

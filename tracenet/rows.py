@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .diagram import Text
 from .drawing import Drawing
+from .leaving import left_in
 from .parts import Part, flows
 from .records import BACKWARD, FORWARD, Value
 from .trace import Trace
@@ -26,6 +27,7 @@ class Rows(Drawing):
         self.box: dict[int, str] = {}  # part -> its node
         self.home = {k: i for i, p in enumerate(self.parts) for k in p.ops}
         self.enters: dict[int, str] = {}  # data that enter at the left -> node
+        self.left = left_in(trace, self.home)
         self.both = backward and any(p.phase == BACKWARD for p in self.parts)
 
     def _read_from_outside(self, part: Part) -> tuple[list[int], list[int]]:

@@ -78,7 +78,7 @@ class Trace:
         )
 
     def _changed(self) -> None:
-        for name in ("_tables", "ops", "blocks", "readers"):
+        for name in ("_tables", "ops", "blocks", "readers", "names", "gradient_names"):
             self.__dict__.pop(name, None)
 
     @property
@@ -95,6 +95,18 @@ class Trace:
     def blocks(self) -> tuple[Block, ...]:
         """The blocks; the first one is the traced function."""
         return tuple(self._tables.blocks)
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names that values have."""
+        return frozenset(value.name for value in self.values.values())
+
+    @cached_property
+    def gradient_names(self) -> frozenset[str]:
+        """The names of values that are gradients, computed by the run itself."""
+        from .gradient_names import gradient_names
+
+        return gradient_names(self)
 
     @cached_property
     def readers(self) -> Mapping[int, list[int]]:
@@ -256,7 +268,10 @@ class Trace:
             return [self._differentiable(name) for name in wrt]
         floats = [i for i, leaf in leaves.items() if self._is_float(i) and leaf.name is not None]
         parameters = [i for i in floats if leaves[i].role == "parameter"]
-        return parameters or [i for i in floats if leaves[i].role == "input"]
+        inputs = [i for i in floats if leaves[i].role == "input"]
+        if all(type(self._tape.values[i]) is not np.ndarray for i in floats):
+            return sorted(parameters + inputs)  # of single numbers, every gradient is wanted
+        return parameters or inputs
 
     def _is_float(self, id: int) -> bool:
         data = self._tape.values[id]

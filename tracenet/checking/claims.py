@@ -11,9 +11,9 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
-from ..recording.entrance import DATA
 from ..recording.notes import UNKNOWN, Held, Note, Ref, names_returned
 from ..recording.phases import called_backward
+from ..recording.roles import DATA
 from ..records import BACKWARD, Block
 from .match import GRADIENT, Named, arrays, bases, by_likeness, by_name, matched
 from .run import Run

@@ -24,6 +24,12 @@ for _name in ("bitwise_and", "bitwise_or", "bitwise_xor"):
 for _name in ("isnan", "isfinite", "isinf", "signbit", "logical_not"):
     rule(_name, getattr(np, _name), "x", differentiable=False, formula=_name + "({x})",
          examples=[((3, 4),)])  # fmt: skip
+rule("heaviside", np.heaviside, "x y", differentiable=False, formula="heaviside({x}, {y})",
+     examples=PAIRS)  # fmt: skip
+rule("digitize", np.digitize, "x", differentiable=False, settings=("bins",),
+     formula="digitize({x})", examples=[((5,), {"bins": [0.0, 1.0]})])  # fmt: skip
+rule("searchsorted", np.searchsorted, "x v", differentiable=False, settings=("side",),
+     formula="searchsorted({x}, {v})", examples=[((5,), 0.5)])  # fmt: skip
 rule("invert", np.invert, "x", differentiable=False, formula="not {x}",
      examples=[(np.array([True, False]),)])  # fmt: skip
 rule("isclose", np.isclose, "x y", differentiable=False, settings=("rtol", "atol"), binds=LOOSE,

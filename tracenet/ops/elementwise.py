@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .table import ATOM, BY_NAME, FOREIGN, POWER, PRODUCT, SUM, rule
+from .table import ADAPT, ATOM, BY_NAME, POWER, PRODUCT, SUM, rule
 
 PAIRS = [
     ((3, 4), (3, 4)),
@@ -171,19 +171,12 @@ unary(
 )
 
 
-def _expit(x: Any) -> Any:
-    return 1 / (1 + np.exp(-x))
-
-
-unary(
-    "expit",
-    _expit,
-    lambda g, out, x: g * out * (1 - out),
-    "out",
-    "σ({x})",
-    "{g} ⊙ {out} ⊙ (1 − {out})",
-)
-FOREIGN["expit"] = BY_NAME["expit"]  # scipy.special.expit, known by its name
+unary("arcsinh", np.arcsinh, lambda g, out, x: g / np.sqrt(x * x + 1), "x", "arcsinh({x})",
+      "{g} / √({x}² + 1)")  # fmt: skip
+unary("arccosh", np.arccosh, lambda g, out, x: g / np.sqrt(x * x - 1), "x", "arccosh({x})",
+      "{g} / √({x}² − 1)", domain=(1.5, 3), examples=[((3, 4),), ((),), (1.7,)])  # fmt: skip
+unary("arctanh", np.arctanh, lambda g, out, x: g / (1 - x * x), "x", "arctanh({x})",
+      "{g} / (1 − {x}²)", domain=(-0.8, 0.8))  # fmt: skip
 
 rule(
     "arctan2", np.arctan2, "x y",
@@ -261,6 +254,19 @@ rule(
     mirrors=("{g} ⊙ [{low} ≤ {x} ≤ {high}]", "{g} ⊙ [{x} < {low}]", "{g} ⊙ [{x} > {high}]"),
     methods=("clip",), examples=[((3, 4), -0.7, 0.8), ((3, 4), None, 0.8), ((2, 3), (3,), 1.9)],
 )  # fmt: skip
+
+
+def _adapt_clip(args: Any, kwargs: Any) -> Any:
+    """np.clip, whose limits are called a_min and a_max, or min and max."""
+    kwargs = {k: v for k, v in kwargs.items() if k not in ("out", "dtype", "casting")}
+    given = dict(zip(("a", "a_min", "a_max"), args)) | kwargs
+    low, high = (
+        given.get(long, given.get(short)) for long, short in (("a_min", "min"), ("a_max", "max"))
+    )
+    return BY_NAME["clip"], [given["a"], low, high], {}
+
+
+ADAPT[np.clip] = _adapt_clip
 rule(
     "where", np.where, "c x y",
     backward=(

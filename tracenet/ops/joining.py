@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .table import ADAPT, BY_NAME, rule
+from .table import ADAPT, BY_NAME, RULES, rule
 
 TOGETHER = {"saves": ("",), "formula": "[{arrays}]", "mirrors": ("piece of {g}",)}
 
@@ -72,6 +72,8 @@ def _stacked(
 
 _stacked("hstack", np.hstack, np.atleast_1d, lambda n: 0 if n == 1 else 1)
 _stacked("vstack", np.vstack, np.atleast_2d, lambda n: 0)
+if hasattr(np, "row_stack"):
+    RULES[np.row_stack] = BY_NAME["vstack"]  # the old name of the same
 _stacked("dstack", np.dstack, np.atleast_3d, lambda n: 2)
 _stacked(
     "column_stack", np.column_stack, lambda x: x.reshape(-1, 1) if x.ndim < 2 else x, lambda n: 1

@@ -210,6 +210,8 @@ rule(
         ((3,), (4,), {"subscripts": "i,j->ij"}), ((2, 3), (2, 3), {"subscripts": "ij,ij->i"}),
         ((2, 3), (3, 4), (4, 2), {"subscripts": "ij,jk,kl->il"}),
         ((5, 2, 3), (5, 3, 4), {"subscripts": "...ij,...jk->...ik"}),
+        ((2, 3, 4), {"subscripts": "i...->..."}), ((2, 3, 4), (2, 4), {"subscripts": "i...j,ij->i..."}),
+        ((5, 2, 3), (3, 4), {"subscripts": "...ij,jk->...ik"}), ((2, 3, 4), {"subscripts": "...j->j..."}),
     ],
 )  # fmt: skip
 
@@ -217,7 +219,13 @@ rule(
 def _adapt_einsum(args: Any, kwargs: Any) -> Any:
     from .table import BY_NAME
 
-    return BY_NAME["einsum"], list(args[1:]), {"subscripts": args[0]}
+    if isinstance(args[0], str):
+        return BY_NAME["einsum"], list(args[1:]), {"subscripts": args[0]}
+    letters = lambda labels: "".join("..." if i is ... else chr(ord("a") + int(i)) for i in labels)
+    count = len(args) // 2  # np.einsum(x, [0, 1], y, [1, 2], [0, 2])
+    text = ",".join(letters(labels) for labels in args[1 : 2 * count : 2])
+    text += "->" + letters(args[-1]) if len(args) % 2 else ""
+    return BY_NAME["einsum"], list(args[0 : 2 * count : 2]), {"subscripts": text}
 
 
 ADAPT[np.einsum] = _adapt_einsum
@@ -229,21 +237,44 @@ ADAPT[np.einsum] = _adapt_einsum
 def _norm_backward(
     g: Any, out: Any, x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False
 ) -> Any:
-    """x / |x| for the 2-norm, 0 at 0; the sign for the 1-norm; ties of the largest share."""
+    """x / |x| for the 2-norm, 0 at 0; the sign for the 1-norm; ties of the largest share.
+
+    Of a matrix the norms of sums (1, inf) and of singular values (2, "nuc") too.
+    """
     if axis is not None and not keepdims:
         g, out = np.expand_dims(g, axis), np.expand_dims(out, axis)
     flat = np.ndim(x) == 1 or (axis is not None and np.ndim(axis) == 0)
     if ord is None or ord == "fro" or (ord == 2 and flat):
         return g * (x / np.where(out == 0, 1, out))
-    if ord == 1 and flat:
-        return g * np.sign(x)
-    if ord == np.inf and flat:
-        largest = np.abs(x) == out
-        return g * np.sign(x) * largest / largest.sum(axis=axis, keepdims=True)
+    if flat:
+        return g * _vector_norm(out, x, ord, axis)
+    if np.ndim(x) == 2 and axis is None:
+        return g * _matrix_norm(out, x, ord)
     from ..errors import NoRuleError
 
     raise NoRuleError(
-        f"np.linalg.norm with ord={ord!r} has no backward rule: ord None, 1, 2 (of vectors), 'fro' and inf have"
+        f"np.linalg.norm with ord={ord!r} along axis={axis!r} has no backward rule: take the norm "
+        "of one matrix, or write it out with sums"
+    )
+
+
+def _vector_norm(out: Any, x: Any, ord: Any, axis: Any) -> Any:
+    if ord == 0:
+        return np.zeros_like(x)
+    if ord in (np.inf, -np.inf):
+        chosen = np.abs(x) == out
+        return np.sign(x) * chosen / chosen.sum(axis=axis, keepdims=True)
+    return np.sign(x) * (np.abs(x) / np.where(out == 0, 1, out)) ** (ord - 1)
+
+
+def _matrix_norm(out: Any, x: Any, ord: Any) -> Any:
+    if ord in (1, -1, np.inf, -np.inf):  # the largest or the smallest sum of a column, or row
+        sums = np.abs(x).sum(axis=0 if abs(ord) == 1 else 1, keepdims=True)
+        chosen = sums == out
+        return np.sign(x) * chosen / chosen.sum()
+    u, _, v = np.linalg.svd(x, full_matrices=False)
+    return (
+        u @ v if ord == "nuc" else np.outer(*((u[:, 0], v[0]) if ord == 2 else (u[:, -1], v[-1])))
     )
 
 
@@ -253,7 +284,16 @@ rule(
     examples=[
         ((3, 4),), ((4,),), ((3, 4), {"axis": 1}), ((3, 4), {"axis": 0, "keepdims": True}),
         ((4,), {"ord": 1}), ((4,), {"ord": 2}), ((4,), {"ord": np.inf}), ((3, 4), {"ord": "fro"}),
+        ((3, 4), {"axis": (0, 1)}), ((2, 3, 4), {"axis": (1, 2), "keepdims": True}),
+        ((4,), {"ord": -np.inf}), ((3, 4), {"ord": 3, "axis": 0}), ((4,), {"ord": 2.5}),
+        *(((3, 4), {"ord": ord}) for ord in (1, -1, np.inf, -np.inf, 2, -2, "nuc")),
     ],
+)  # fmt: skip
+rule(
+    "det", np.linalg.det, "x",
+    backward=(lambda g, out, x: (g * out)[..., None, None] * np.swapaxes(np.linalg.inv(x), -1, -2),),
+    saves=("x out",), formula="det({x})", mirrors=("{g} {out} ({x}⁻¹)ᵀ",),
+    examples=[(np.array([[2.0, 0.3], [0.1, 1.5]]),), (np.array([[[2.0, 0.3], [0.1, 1.5]]] * 2),)],
 )  # fmt: skip
 rule(
     "trace", np.trace, "x", backward=(lambda g, out, x: g * np.eye(*x.shape, dtype=x.dtype),),
@@ -270,10 +310,22 @@ def _diag_backward(g: Any, out: Any, x: Any, k: int = 0) -> Any:
     return full
 
 
+def _of_diagonal(g: Any, out: Any, x: Any, **where: Any) -> Any:
+    places = np.diagonal(np.arange(x.size).reshape(x.shape), **where)
+    full = np.zeros(x.size, dtype=x.dtype)
+    full[places.ravel()] = g.ravel()
+    return full.reshape(x.shape)
+
+
 rule(
     "diag", np.diag, "x", backward=(_diag_backward,), saves=("",), settings=("k",), view=True,
     formula="diag({x})", mirrors=("diag({g})",),
     examples=[((3,),), ((3, 3),), ((3, 4), {"k": 1}), ((4, 3), {"k": -1}), ((3,), {"k": 1})],
+)  # fmt: skip
+rule(
+    "diagonal", np.diagonal, "x", backward=(_of_diagonal,), saves=("",),
+    settings=("offset", "axis1", "axis2"), view=True, methods=("diagonal",), formula="diag({x})",
+    mirrors=("diag({g})",), examples=[((3, 3),), ((3, 4), {"offset": 1}), ((2, 3, 4), {"axis1": 1, "axis2": 2})],
 )  # fmt: skip
 rule(
     "diagflat", np.diagflat, "x",

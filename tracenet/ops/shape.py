@@ -221,3 +221,24 @@ rule(
     examples=[((5,), {"window_shape": 3}), ((4, 5), {"window_shape": (2, 3)}),
               ((4, 5), {"window_shape": 2, "axis": 1})],
 )  # fmt: skip
+
+
+def strided(x: Any, shape: Any = (), steps: Any = ()) -> Any:
+    """np.lib.stride_tricks.as_strided of an array without gaps; steps: its strides in elements."""
+    strides = [step * x.itemsize for step in steps]
+    return np.lib.stride_tricks.as_strided(x, shape, strides)
+
+
+def _strided(g: Any, out: Any, x: Any, shape: Any = (), steps: Any = ()) -> Any:
+    places = strided(np.arange(x.size), shape, steps)
+    made = np.bincount(places.ravel(), weights=g.ravel(), minlength=x.size)
+    return made.reshape(x.shape).astype(g.dtype)
+
+
+rule(
+    "as_strided", strided, "x", backward=(_strided,), saves=("",), settings=("shape", "steps"),
+    aliases=(np.lib.stride_tricks.as_strided,), formula="windows({x})", view=True,
+    mirrors=("Σ of the windows of {g}",),
+    examples=[((4, 5), {"shape": (3, 4, 2, 2), "steps": (5, 1, 5, 1)}),
+              ((6,), {"shape": (2, 2), "steps": (1, 2)})],
+)  # fmt: skip

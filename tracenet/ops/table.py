@@ -100,7 +100,7 @@ def rule(name: str, forward: Callable[..., Any], operands: str, **fields: Any) -
 
 
 FOREIGN: dict[str, Rule] = {}
-"""The rules of ufuncs of other libraries, by the ufunc's name."""
+"""The rules of functions of other libraries: ufuncs by their names, others as `"scipy.signal.x"`."""
 
 ADAPT: dict[Any, Callable[[Any, Any], tuple[Rule, Sequence[Any], dict[str, Any]]]] = {}
 """For functions whose arguments are in another order than their rule's: how to put them in order.
@@ -131,6 +131,9 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
 
 MIXING = {
     "sum", "mean", "max", "min", "prod", "var", "std", "norm", "cumsum", "cumprod", "sort",
-    "matmul", "dot", "einsum", "tensordot", "outer", "inner",
+    "matmul", "dot", "einsum", "tensordot", "outer", "inner", "convolve", "correlate", "det", "inv",
+    *(f"scipy.special.{name}" for name in ("logsumexp", "softmax", "log_softmax")),
+    *(f"scipy.signal.{name}" for name in ("convolve", "correlate", "convolve2d", "correlate2d")),
+    "scipy.signal.fftconvolve", "scipy.signal.oaconvolve",
 }  # fmt: skip
 """Operations that mix elements: a function with one has a Jacobian and no f′."""

@@ -7,6 +7,8 @@ can be read alone: what an array *is*, and how it behaves towards code that know
 
 from __future__ import annotations
 
+import opcode
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -100,7 +102,8 @@ class Array:
         return np.array(self.data, dtype=dtype, copy=True if copy is None else copy)
 
     def __float__(self) -> float:
-        self.tape.left(self, "float() made it a plain number")
+        if not _formats(sys._getframe(1)):
+            self.tape.left(self, "float() made it a plain number")
         return float(self.data)
 
     def __complex__(self) -> complex:
@@ -119,6 +122,16 @@ class Array:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Array:
         return self.copy()  # type: ignore[attr-defined,no-any-return]
+
+
+_BINARY = opcode.opmap["BINARY_OP"]
+_REMAINDER = (6, 19)  # what `%` and `%=` are to it
+
+
+def _formats(frame: Any) -> bool:
+    """Whether code makes text, as in `"loss %f" % loss`: of numbers `%` would not ask for a float."""
+    code, at = frame.f_code.co_code, frame.f_lasti
+    return bool(code[at] == _BINARY and code[at + 1] in _REMAINDER)
 
 
 def _same(data: Any) -> Any:

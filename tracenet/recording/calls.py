@@ -23,6 +23,9 @@ IGNORED = {"dtype", "casting", "order", "subok", "copy", "like", "out"}
 """Settings that change how a result is stored and not what it means."""
 
 NONE: dict[str, Any] = {}
+OTHERWISE = ("a", "x", "arr", "in1", "in2", "v")
+"""What NumPy and SciPy also call their array arguments."""
+
 Handler = Callable[[Tape, Any, tuple[Any, ...], dict[str, Any], Any], Any]
 
 
@@ -39,10 +42,16 @@ def simple(kwargs: dict[str, Any], allowed: frozenset[str]) -> bool:
 
 def rule_of(function: Any) -> Rule:
     """The rule of a function; for one that is not in the table, a rule that only has a name."""
-    rule = RULES.get(function)
-    if rule is None and isinstance(function, np.ufunc):
-        rule = FOREIGN.get(function.__name__)
-    return rule or opaque(function)
+    return RULES.get(function) or foreign_rule(function) or opaque(function)
+
+
+def foreign_rule(function: Any) -> Rule | None:
+    """The rule of a function of another library, where it has one: `scipy.special.expit`."""
+    name = getattr(function, "__name__", "")
+    if isinstance(function, np.ufunc):
+        return FOREIGN.get(name)
+    library = ".".join((getattr(function, "__module__", None) or "").split(".")[:2])
+    return FOREIGN.get(f"{library}.{name}")
 
 
 @cache
@@ -101,9 +110,11 @@ def apply_ufunc(
         ("minimum", "reduce"): np.min,
         ("add", "accumulate"): np.cumsum,
         ("multiply", "accumulate"): np.cumprod,
-        ("multiply", "outer"): np.multiply.outer,
     }.get((ufunc.__name__, method))
-    if same is not None and method != "outer":
+    if method == "outer":
+        handler = SPECIAL["outer"]
+        return handler(tape, ufunc, tuple(inputs), kwargs, frame)
+    if same is not None:
         if "axis" not in kwargs and len(inputs) == 1:
             kwargs = {**kwargs, "axis": 0}  # NumPy's default for a ufunc's own reduce
         return call(tape, same, tuple(inputs), kwargs, frame)
@@ -118,11 +129,16 @@ def _at(tape: Tape, ufunc: np.ufunc, inputs: Any, frame: Any) -> None:
             tape.left(x, f"np.{ufunc.__name__}.at wrote it into an array that is not traced")
         act()
         return
-    if ufunc is np.add and type(target.data) is np.ndarray:
+    if ufunc in (np.add, np.subtract) and type(target.data) is np.ndarray:
+        added = values[0] if ufunc is np.add else -_maybe(values[0])
         _enter(tape, frame)
-        memory.write(tape, target, index, values[0], act, frame.f_lasti, "add_at")
+        memory.write(tape, target, index, added, act, frame.f_lasti, "add_at")
     else:
         mutate(tape, opaque(ufunc.at), target, (index, values), act, frame)
+
+
+def _maybe(x: Any) -> Any:
+    return x if type(x) is Array else np.asarray(x)
 
 
 def _enter(tape: Tape, frame: Any) -> None:
@@ -138,11 +154,13 @@ def call(
 ) -> Any:
     """Calls `function` with the plain data and records it."""
     handler = SPECIAL.get(function)
+    if handler is None and ("where" in kwargs or "initial" in kwargs):
+        handler = SPECIAL.get(("of some", function))
     if handler is not None:
         return handler(tape, function, args, kwargs, frame)
+    if kwargs.get("where", True) is not True and kwargs.get("out") is not None:
+        return SPECIAL[MASKED](tape, function, args, kwargs, frame)
     out = kwargs.pop("out", None)
-    if out is not None and kwargs.get("where", True) is not True:
-        return _masked(tape, function, args, kwargs, out, frame)
     data = function(*strip(args), **strip(kwargs))
     rule, operands, settings = normal(function, args, kwargs)
     result = _result(tape, rule, operands, settings, data, frame)
@@ -163,9 +181,9 @@ def normal(
         operands, rest = list(args[0]), args[1:]
     else:
         operands, rest, kwargs = _operands(rule, args, kwargs)
-    settings = {n: v for n, v in zip(rule.settings, rest) if n not in IGNORED}
+    settings = {n: v for n, v in zip(rule.settings, rest) if n not in IGNORED or n == "order"}
     for name, value in kwargs.items():
-        if name in IGNORED:
+        if name in IGNORED and not (name == "order" and name in rule.settings):
             continue
         if name in rule.settings:
             settings[name] = value
@@ -173,7 +191,19 @@ def normal(
             return _as_opaque(function, args, kwargs)
     if has_arrays(settings):
         settings = strip(settings)
-    return rule, operands, settings
+    return rule, operands, _ordered(settings, operands)
+
+
+def _ordered(settings: dict[str, Any], operands: Sequence[Any]) -> dict[str, Any]:
+    """Settings in which the order of elements is C or F, and is said only if it is F."""
+    order = settings.get("order")
+    if order is None:
+        return settings
+    if order in ("A", "K"):
+        flags = raw(operands[0]).flags
+        order = "F" if flags.f_contiguous and not flags.c_contiguous else "C"
+    kept = {name: value for name, value in settings.items() if name != "order"}
+    return {**kept, "order": "F"} if order == "F" else kept
 
 
 def _operands(rule: Rule, args: Any, kwargs: dict[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
@@ -184,7 +214,7 @@ def _operands(rule: Rule, args: Any, kwargs: dict[str, Any]) -> tuple[Any, Any, 
     names = [*rule.operands[len(args) :]]
     operands = list(args)
     for name in names:
-        key = name if name in kwargs else next((k for k in ("a", "x", "arr") if k in kwargs), None)
+        key = name if name in kwargs else next((k for k in OTHERWISE if k in kwargs), None)
         if key is None:
             break
         operands.append(kwargs.pop(key))
@@ -205,20 +235,24 @@ def _result(
         out = tape.record(rule, _ids(tape, rule, operands, frame), data, settings, frame)
         _opaque_view(tape, operands, out, data)
         return out
-    if isinstance(data, (tuple, list)) and any(isinstance(item, np.ndarray) for item in data):
+    if isinstance(data, (tuple, list)) and any(map(_numeric, data)):
         ids = _ids(tape, rule, operands, frame)
         made = [
             tape.record(opaque(rule.forward), ids, item, {"output": i}, frame)
-            if isinstance(item, np.ndarray)
+            if _numeric(item)
             else item
             for i, item in enumerate(data)
         ]
-        return type(data)(made) if type(data) in (tuple, list) else tuple(made)
+        return type(data)(*made) if hasattr(data, "_fields") else type(data)(made)
     if isinstance(data, np.ndarray):
         for x in operands:
             if type(x) is Array:
                 tape.left(x, f"{rule.name} made it a {type(data).__name__}")
     return data
+
+
+def _numeric(x: Any) -> bool:
+    return isinstance(x, (np.ndarray, float, np.inexact))
 
 
 def _opaque_view(tape: Tape, operands: Sequence[Any], out: Array, data: Any) -> None:
@@ -311,7 +345,9 @@ def method(x: Array, name: str, bound: Callable[..., Any]) -> Callable[..., Any]
         if not tape.open or name in ("item", "tolist", "tobytes", "tofile", "dump", "dumps"):
             return _outwards(x, name, bound, args, kwargs)
         frame = sys._getframe(1)
-        if name in ("fill", "sort", "put", "partition", "itemset", "setfield", "byteswap"):
+        if name == "put":
+            return call(tape, np.put, (x, *args), kwargs, frame)
+        if name in ("fill", "sort", "partition", "itemset", "setfield", "byteswap"):
             act = lambda: bound(*strip(args), **strip(kwargs))
             return _changed_by(tape, x, name, args, kwargs, act, frame)
         data = bound(*strip(args), **strip(kwargs))
@@ -355,6 +391,8 @@ def call_method(x: Array, name: str, args: Any, kwargs: dict[str, Any], frame: A
     bound = getattr(x.data, name)
     if not tape.open:
         return bound(*strip(args), **strip(kwargs))
+    if "where" in kwargs or "initial" in kwargs:
+        return call(tape, getattr(np, name), (x, *args), kwargs, frame)
     out = kwargs.pop("out", None)
     data = bound(*strip(args), **strip(kwargs))
     rule = METHODS[name]
@@ -362,9 +400,13 @@ def call_method(x: Array, name: str, args: Any, kwargs: dict[str, Any], frame: A
         args = (args,) if args else ()
     count = len(rule.operands) - 1
     settings = {
-        n: v for n, v in zip(rule.settings, args[count:]) if n not in IGNORED or n == "dtype"
+        n: v
+        for n, v in zip(rule.settings, args[count:])
+        if n not in IGNORED or n in ("dtype", "order")
     }
-    settings.update({k: v for k, v in kwargs.items() if k in rule.settings and k not in IGNORED})
+    kept = lambda name: name in rule.settings and (name not in IGNORED or name == "order")
+    settings.update({k: v for k, v in kwargs.items() if kept(k)})
+    settings = _ordered(settings, [x])
     operands = (x, *args[:count])
     if any(k not in rule.settings and k not in IGNORED for k in kwargs):
         rule, settings = opaque(getattr(np.ndarray, name)), NONE
@@ -384,11 +426,27 @@ def nested(tape: Tape, tree: Any, frame: Any, dtype: Any = None) -> Any:
     if not has_arrays(tree):
         return np.array(tree, dtype)
     data = np.array(strip(tree), dtype)
+    if data.dtype == object:
+        return _of_objects(tree, data)
     items, shape = _flat(tree)
     settings = {"nest": shape}
     _enter(tape, frame)
     ids = tuple([tape.operand(item) for item in items])
     return tape.record(BY_NAME["array"], ids, data, settings, frame)
+
+
+def _of_objects(tree: Any, data: Any) -> Any:
+    """An array of objects holds the traced arrays themselves, as a list does."""
+    for index in np.ndindex(data.shape):
+        item = tree
+        for k, i in enumerate(index):
+            if type(item) not in (list, tuple):
+                item = item[index[k:]]
+                break
+            item = item[i]
+        scalar = type(item) is Array and isinstance(item.data, np.generic)
+        data[index] = Array(item.data.item(), item.id, item.tape) if scalar else item
+    return data
 
 
 def _flat(tree: Any) -> tuple[list[Any], tuple[int, ...]]:
@@ -440,16 +498,6 @@ def _split(tape: Tape, function: Any, args: Any, kwargs: dict[str, Any], frame: 
     return parts
 
 
-def _copyto(tape: Tape, function: Any, args: Any, kwargs: dict[str, Any], frame: Any) -> None:
-    target, source = args[0], args[1]
-    act = lambda: function(*strip(args), **strip(kwargs))
-    if type(target) is Array and "where" not in kwargs:
-        _enter(tape, frame)
-        memory.write(tape, target, ..., source, act, frame.f_lasti, "write")
-    else:
-        _mutating(tape, function, args, kwargs, frame)
-
-
 def _mutating(tape: Tape, function: Any, args: Any, kwargs: dict[str, Any], frame: Any) -> None:
     """np.fill_diagonal, np.put, shuffle, …: change their first argument in place."""
     act = lambda: function(*strip(args), **strip(kwargs))
@@ -475,6 +523,8 @@ def normal_rule(rule: Rule, args: Any) -> tuple[Rule, Sequence[Any], dict[str, A
     return rule, args, NONE
 
 
+MASKED = "ufunc with out= and where="
+
 SPECIAL: dict[Any, Handler] = {
     **dict.fromkeys(
         (np.array, np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray, np.copy),
@@ -485,13 +535,11 @@ SPECIAL: dict[Any, Handler] = {
         (
             np.shape, np.ndim, np.size, np.allclose, np.array_equal, np.array_equiv,
             np.may_share_memory, np.shares_memory, np.result_type, np.can_cast, np.iscomplexobj,
-            np.isrealobj, np.isscalar, np.array2string, np.array_repr, np.array_str,
+            np.isrealobj, np.isscalar, np.histogram, np.array2string, np.array_repr, np.array_str,
         ),
         _plainly,
     ),
     **dict.fromkeys((np.split, np.array_split, np.hsplit, np.vsplit, np.dsplit), _split),
-    **dict.fromkeys((np.fill_diagonal, np.put, np.place, np.putmask, np.put_along_axis), _mutating),
-    np.copyto: _copyto,
     np.where: _boolean,
 }  # fmt: skip
 

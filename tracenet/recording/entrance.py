@@ -8,32 +8,16 @@ at the end every traced array in them is put back to a plain one.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from functools import lru_cache
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
 
 from .array import Array
+from .roles import holds_state
+from .roles import role as role_of
 from .tape import Leaf, Tape
-
-PARAMETER = re.compile(
-    r"([WwbBUVk]|[wb]h?h?[ioxyhfcgqkv]?|W[a-z]{1,3}|b[a-z]|theta|gamma|beta|weights?|bias(es)?|"
-    r"kernels?|filters?|params?|parameters?|embeddings?|w[a-z]{1,2})[\d_]*"
-)
-"""Names that are parameters wherever they stand: W1, b, Wxh, gamma, weights2."""
-
-_SET = r"(train|training|test|testing|valid|validation|mini)_"
-DATA = re.compile(
-    rf"([XxYyTt]|x0|xs|ys|[xy]_.*|[XY]_.*|{_SET}([xyXY]|set)"
-    rf"|(last_|{_SET})?(inputs?|targets?|labels?|data|images?|batch|outputs?))\d*"
-)
-"""Names that are data even in a container: X, y_train, labels, training_data, mini_batch."""
-
-STATE = re.compile(r"[dm][A-Z]\w*|mb[a-z]?|(\w+_)?(grads?|gradients?|diffs?)(_\w+)?|running_\w+")
-"""Names of what training keeps beside the parameters, or of what holds it: dW, wi_diff, grads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +45,7 @@ class Entrance:
         self._held: list[Any] = []  # keeps those objects alive, so that ids stay theirs
         self._containers: list[Any] = []
         self.kinds: dict[type, Any] = {}  # an object of each class of the user's that was entered
-        self._numbers: list[tuple[Any, Any, str, Any]] = []  # floats in containers
+        self._numbers: list[tuple[Any, Any, str, Any]] = []  # floats in containers and objects
 
     # ------------------------------------------------------------------ in
 
@@ -84,7 +68,11 @@ class Entrance:
                 named[key] = self._number(arg, key, key)
         if not self.arrays:
             for container, key, name, path in self._numbers:
-                container[key] = self._number(container[key], name, path)
+                if isinstance(container, (dict, list)):
+                    container[key] = self._number(container[key], name, path)
+                else:
+                    number = self._number(getattr(container, key), name, path)
+                    object.__setattr__(container, key, number)
         return wrapped, named
 
     def value(self, name: str, value: Any) -> Any:
@@ -107,9 +95,9 @@ class Entrance:
     def _enter(self, x: Any, name: str, path: Any, contained: bool | None) -> Any:
         """contained: whether in a container, so likely a parameter; None: in one of gradients."""
         kind = type(x)
-        if kind is np.ndarray:
+        if kind is np.ndarray and x.dtype != object:
             return self._array(x, name, path, None, contained)
-        if isinstance(x, (dict, list)):
+        if isinstance(x, (dict, list)) or kind is np.ndarray:
             self._container(x, name, path)
             return x
         if kind in _ATOMS:
@@ -125,7 +113,7 @@ class Entrance:
         return x
 
     def _tuple(self, x: Any, name: str, path: Any) -> Any:
-        kept = None if STATE.fullmatch(name) else True
+        kept = None if holds_state(name) else True
         items = [self._enter(item, f"{name}[{i}]", (path, i), kept) for i, item in enumerate(x)]
         if all(new is old for new, old in zip(items, x)):
             return x
@@ -147,7 +135,7 @@ class Entrance:
             self._held.append(data)
             self.arrays = True
             if role is None:
-                role = _role(name, contained, data.dtype.kind in "fc")
+                role = role_of(name, contained, data.dtype.kind in "fc", not data.ndim)
             tape.leaves[number] = _leaf(Leaf, (number, role, name, path, -1, -1))
         return twin
 
@@ -158,7 +146,7 @@ class Entrance:
         return array
 
     def _number(self, x: float, name: str, path: Any) -> Array:
-        role = "constant" if self.arrays else "input"
+        role = "constant" if self.arrays else role_of(name, isinstance(path, tuple), True, True)
         number = self.tape.given(x)
         self.tape.leaves[number] = Leaf(number, role, name, path)
         return Array(x, number, self.tape)
@@ -169,19 +157,23 @@ class Entrance:
         self._seen[id(x)] = x
         self._held.append(x)
         self._containers.append(x)
-        kept = None if STATE.fullmatch(name) else True
+        kept = None if holds_state(name) else True
         if isinstance(x, dict):
             for key, item in list(x.items()):  # values are exchanged; the keys stay
                 inner = key if type(key) is str else f"{name}[{key!r}]"
                 if type(item) is float:
                     self._numbers.append((x, key, inner, (path, key)))
                     continue
-                if type(item) is np.ndarray:
+                if type(item) is np.ndarray and item.dtype != object:
                     x[key] = self._array(item, inner, (path, key), None, kept)
                     continue
                 new = self._enter(item, inner, (path, key), kept)
                 if new is not item:
                     x[key] = new
+        elif isinstance(x, np.ndarray):  # of objects
+            for index, item in np.ndenumerate(x):
+                place = index[0] if len(index) == 1 else index
+                x[index] = self._enter(item, f"{name}[{place}]", (path, place), kept)
         elif isinstance(x, list):
             for i, item in enumerate(x):
                 if type(item) is float:
@@ -193,6 +185,9 @@ class Entrance:
         else:
             self.kinds.setdefault(type(x), x)
             for attribute, item in attributes(x):
+                if type(item) is float:
+                    self._numbers.append((x, attribute, attribute, (path, "." + attribute)))
+                    continue
                 new = self._enter(item, attribute, (path, "." + attribute), kept)
                 if new is not item:
                     object.__setattr__(x, attribute, new)
@@ -208,16 +203,6 @@ class Entrance:
     def snapshot(self, tree: Any) -> Any:
         """A result with plain arrays for traced ones."""
         return unwrap(tree, set())
-
-
-@lru_cache(maxsize=4096)
-def _role(name: str, contained: bool | None, floating: bool) -> str:
-    base = name.partition("[")[0]
-    if not floating or contained is None or DATA.fullmatch(base):
-        return "input"
-    if contained and STATE.fullmatch(base):
-        return "input"
-    return "parameter" if contained or PARAMETER.fullmatch(name) else "input"
 
 
 _leaf = tuple.__new__  # a third of the cost of Leaf(…), and every trace pays it

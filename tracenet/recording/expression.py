@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from ..ops import RULES
+from .calls import foreign_rule
 from .entrance import attributes, is_plain
 from .tape import foreign
 
@@ -109,7 +111,20 @@ def _computes(whole: ast.Call, namespace: dict[str, Any]) -> bool:
         function = _known(call.func, namespace)
         if _own(function) and _takes_arrays(call, function, namespace):
             return True
+        known = _hashable(function) and (function in RULES or foreign_rule(function) is not None)
+        if known and len(_arrays_of(call, namespace)) > 1:
+            return True  # f(np.dot(x, W)): a layer begins in the argument
     return False
+
+
+def _hashable(x: Any) -> bool:
+    return callable(x) and getattr(x, "__hash__", None) is not None
+
+
+def _arrays_of(call: ast.Call, namespace: dict[str, Any]) -> set[str]:
+    """The variables with arrays that a call reads."""
+    names = {node.id for node in ast.walk(call) if isinstance(node, ast.Name)}
+    return {name for name in names if _holds(namespace.get(name), set())}
 
 
 def _takes_arrays(call: ast.Call, function: Any, namespace: dict[str, Any]) -> bool:

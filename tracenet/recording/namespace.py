@@ -1,4 +1,4 @@
-"""The traced namespaces: `np`, `math` and a few builtins, as the user's code sees them.
+"""The traced namespaces: `np` and its parts, as the user's code sees them.
 
 NumPy's own protocols never see `np.zeros(3)`, so an array made that way would swallow what is
 written into it. These namespaces stand in for NumPy's: the same functions, which record while a
@@ -7,8 +7,6 @@ trace is running and pass straight through when none is.
 
 from __future__ import annotations
 
-import builtins
-import math
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -17,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from ..ops import BY_NAME, RULES, Rule
+from ..ops import RULES, Rule
 from . import calls, memory, tape
-from .array import Array, has_arrays, raw, strip
+from .array import Array, arrays_in, has_arrays, raw, strip
 
 _getframe = sys._getframe
 _new = object.__new__
@@ -29,7 +27,7 @@ def _general(function: Any, role: str) -> Callable[..., Any]:
     def traced(*args: Any, **kwargs: Any) -> Any:
         return _call(function, role, args, kwargs, _getframe(1))
 
-    return _dressed(traced, function)
+    return dressed(traced, function)
 
 
 def _call(function: Any, role: str, args: Any, kwargs: Any, frame: Any) -> Any:
@@ -53,6 +51,12 @@ def _random(running: Any, function: Any, args: Any, kwargs: Any, frame: Any) -> 
     if getattr(function, "__name__", "") == "shuffle":
         return calls._mutating(running, function, args, kwargs, frame)
     data = function(*strip(args), **strip(kwargs))
+    if np.asarray(data).dtype.kind == "f":
+        for x in arrays_in((args, kwargs)):
+            leaf = running.leaves.get(x.id)
+            if leaf is not None and leaf.role in ("constant", "random"):
+                continue  # nothing that anybody wants a gradient of
+            running.left(x, f"np.random.{function.__name__} drew from it")
     return running.fresh(data, "random", frame)
 
 
@@ -112,10 +116,10 @@ def _direct(function: Any, rule: Rule, count: int) -> Callable[..., Any]:
         result.alias = None
         return result
 
-    return _dressed(one if count == 1 else two, function)
+    return dressed(one if count == 1 else two, function)
 
 
-def _dressed(traced: Any, function: Any) -> Any:
+def dressed(traced: Any, function: Any) -> Any:
     traced.__name__ = getattr(function, "__name__", "function")
     traced.__doc__ = function.__doc__
     traced.__wrapped_numpy__ = function
@@ -151,7 +155,16 @@ def traced(function: Any, role: str = "constant") -> Callable[..., Any]:
     return _with_methods(function, quick) if isinstance(function, np.ufunc) else quick
 
 
-PARTS = {np.random: "random", np.linalg: "constant", np.fft: "constant"}
+LIBRARIES = {"scipy", "scipy.signal", "scipy.special", "scipy.ndimage", "scipy.linalg"}
+"""Other libraries whose functions are recorded where the program has imported them."""
+
+PARTS = {
+    np: "constant", np.random: "random", np.linalg: "constant", np.fft: "constant",
+    np.lib: "constant", np.lib.stride_tricks: "constant",
+}  # fmt: skip
+TYPES: dict[Any, Any] = {}
+"""What stands for classes and builders of NumPy's: `np.vectorize`, `np.c_`; others fill it."""
+
 UNTOUCHED = {
     "errstate", "seterr", "set_printoptions", "get_printoptions", "printoptions", "finfo", "iinfo",
     "dtype", "isscalar", "issubdtype", "get_include", "show_config", "geterr", "broadcast_shapes",
@@ -159,12 +172,15 @@ UNTOUCHED = {
 }  # fmt: skip
 
 
+_BUILDERS = (type(np.r_), type(np.c_))
+
+
 def twin(value: Any, role: str = "constant") -> Any:
     """What stands for an attribute of NumPy in the traced namespace."""
     if isinstance(value, ModuleType):
-        return part(value) if value in PARTS else value
+        return part(value) if is_part(value) else value
     if isinstance(value, type) or not callable(value):
-        return value
+        return TYPES.get(value, value) if isinstance(value, (type, *_BUILDERS)) else value
     if getattr(value, "__name__", "") in UNTOUCHED:
         return value
     return traced(value, role)
@@ -188,108 +204,13 @@ class Namespace(ModuleType):
 
 @cache
 def part(module: ModuleType) -> Namespace:
-    """The traced twin of `np.random`, `np.linalg`, `np.fft`."""
-    return Namespace(module, PARTS[module])
+    """The traced twin of `numpy`, `np.random`, `scipy.signal` and the like; it has their names."""
+    return Namespace(module, PARTS.get(module, "constant"))
 
 
-# ---------------------------------------------------------------------- math and builtins
+def is_part(module: ModuleType) -> bool:
+    """Whether a module is one whose functions are recorded."""
+    return module in PARTS or module.__name__ in LIBRARIES
 
 
-def _mathematical(function: Any, ufunc: Any) -> Callable[..., Any]:
-    rule = calls.rule_of(ufunc)
-
-    def traced(*args: Any) -> Any:
-        if not has_arrays(args):
-            return function(*args)
-        running = calls.tape_of(args)
-        data = function(*strip(args))
-        if running is None:
-            return data
-        ids = tuple([running.operand(x) for x in args])
-        return running.record(rule, ids, data, calls.NONE, _getframe(1))
-
-    return _dressed(traced, function)
-
-
-_MATH = {
-    "exp": np.exp, "log2": np.log2, "log10": np.log10, "log1p": np.log1p,
-    "expm1": np.expm1, "sqrt": np.sqrt, "tanh": np.tanh, "sinh": np.sinh, "cosh": np.cosh,
-    "sin": np.sin, "cos": np.cos, "tan": np.tan, "atan": np.arctan, "asin": np.arcsin,
-    "acos": np.arccos, "pow": np.power, "fabs": np.absolute, "atan2": np.arctan2,
-    "hypot": np.hypot,
-}  # fmt: skip
-
-
-def _log(x: Any, *base: Any) -> Any:
-    if type(x) is not Array or base or not x.tape.open:
-        return math.log(raw(x), *strip(base))
-    running = x.tape
-    data = math.log(x.data)
-    return running.record(
-        calls.rule_of(np.log), (running.operand(x),), data, calls.NONE, _getframe(1)
-    )
-
-
-MATH = {getattr(math, name): _mathematical(getattr(math, name), f) for name, f in _MATH.items()}
-MATH[math.log] = _dressed(_log, math.log)
-
-math_namespace = ModuleType("math", math.__doc__)
-math_namespace.__dict__.update({k: v for k, v in vars(math).items() if not k.startswith("__")})
-math_namespace.__dict__.update({f.__name__: twin for f, twin in MATH.items()})
-
-
-class _FloatType(type):
-    def __instancecheck__(cls, x: Any) -> bool:
-        return isinstance(x, builtins.float)
-
-    def __subclasscheck__(cls, kind: type) -> bool:
-        return issubclass(kind, builtins.float)
-
-    def __eq__(cls, other: object) -> bool:
-        return other is cls or other is builtins.float
-
-    def __hash__(cls) -> int:
-        return hash(builtins.float)
-
-
-class float(builtins.float, metaclass=_FloatType):
-    """`float` in the user's module: `float(cost)` stays traced, `isinstance(cost, float)` holds."""
-
-    dtype = np.dtype(builtins.float)  # so that NumPy takes it where it takes the builtin
-
-    def __new__(cls, x: Any = 0.0) -> Any:
-        if type(x) is not Array or not x.tape.open:
-            return builtins.float(raw(x))
-        data = builtins.float(x.data)
-        rule = BY_NAME["reshape"]
-        ids = (x.tape.operand(x),)
-        return x.tape.record(rule, ids, data, {"shape": ()}, _getframe(1))
-
-
-def _chosen(function: Any, ufunc: Any) -> Callable[..., Any]:
-    rule = calls.rule_of(ufunc)
-
-    def traced(*args: Any, **kwargs: Any) -> Any:
-        if len(args) != 2 or kwargs or not any(_number(x) for x in args):
-            return function(*args, **kwargs)
-        running = calls.tape_of(args)
-        data = function(*strip(args))
-        if running is None:
-            return data
-        ids = tuple([running.operand(x) for x in args])
-        return running.record(rule, ids, data, calls.NONE, _getframe(1))
-
-    return _dressed(traced, function)
-
-
-def _number(x: Any) -> bool:
-    return type(x) is Array and isinstance(x.data, builtins.float)
-
-
-BUILTINS = {
-    "float": float,
-    "max": _chosen(builtins.max, np.maximum),
-    "min": _chosen(builtins.min, np.minimum),
-}
-
-__all__ = ["BUILTINS", "MATH", "Namespace", "math_namespace", "part", "traced", "twin"]
+__all__ = ["Namespace", "is_part", "part", "traced", "twin"]

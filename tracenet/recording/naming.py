@@ -14,7 +14,7 @@ import numpy as np
 
 from ..records import UPDATE, Value
 from . import source
-from .memory import LATER, makers, rebuild
+from .memory import LATER, makers
 from .phases import up_to
 
 
@@ -28,6 +28,8 @@ class Names:
         self.last: dict[str, int] = {}  # the number that the latest key of a name ended in
         self.found: dict[int, str] = {}
         self._readers: dict[int, int] | None = None
+        self._elements: set[int] | None = None
+        self._like: dict[int, Any] = {}  # for a version of written memory, an array of its shape
         self.shared = self._shared()
 
     def _shared(self) -> Counter[str]:
@@ -70,10 +72,10 @@ class Names:
         leaf = self.b.tape.leaves.get(id)
         if leaf is not None:
             if leaf.name is None and leaf.call >= 0:
-                return source.given_name(self.b.tape, leaf.call, leaf.lasti)
+                return self._put(id, source.given_name(self.b.tape, leaf.call, leaf.lasti))
             return leaf.name
         maker = self.b.made.get(id)
-        if maker is None:
+        if maker is None or id in self.b.tape.unnamed:
             return None
         op = self.b.tables.ops[maker]
         if op.phase == UPDATE and op.rule == "subtract":
@@ -85,9 +87,22 @@ class Names:
             return None
         _, _, ins, _, call, lasti = self.b.tape.ops[k]
         name = source.given_name(self.b.tape, call, lasti)
-        if name is None and op.rule in ("write", "add_at"):
+        if op.rule in ("write", "add_at") and (name is None or name.endswith(source.ITEM)):
             return self._given(ins[0])  # a new version of the same variable
-        return name
+        return self._put(id, name)
+
+    def _put(self, id: int, name: str | None) -> str | None:
+        """The name of what is put into a container: that of the container, unless it is an array."""
+        if name is None or not name.endswith(source.ITEM):
+            return name
+        return None if id in self._written() else name.removesuffix(source.ITEM)
+
+    def _written(self) -> set[int]:
+        """The values that were written into an array, of which they are an element, not a name."""
+        if self._elements is None:
+            ops = self.b.tape.ops
+            self._elements = {op[2][1] for op in ops if op[0].name in ("write", "add_at")}
+        return self._elements
 
     def _tape_place(self, op: int) -> int | None:
         if not hasattr(self, "_places"):
@@ -120,12 +135,23 @@ class Names:
         return Value(id, name, key, self._role(id, of), shape, dtype, b.made.get(id), of)
 
     def _stand_in(self, id: int) -> Any:
-        """Something of the same shape and dtype as a value that is rebuilt only when asked for."""
+        """Something of the same shape and dtype as a value that is rebuilt only when asked for.
+
+        Each version is like the one before: a loop that fills an array is gone through once.
+        """
         tape, made = self.b.tape, makers(self.b.tape)
-        while tape.values[id] is LATER and tape.ops[made[id]][0].name in ("write", "add_at"):
-            id = tape.ops[made[id]][2][0]
-        data = tape.values[id]
-        return rebuild(tape.ops, made, tape.values, id) if data is LATER else data
+        chain = []
+        while tape.values[id] is LATER and id not in self._like:
+            op = tape.ops[made[id]]
+            chain.append(id)
+            if op[0].name not in ("write", "add_at"):
+                others = [tape.values[i] for i in op[2][1:]]
+                self._like[id] = op[0].forward(self._stand_in(op[2][0]), *others, **op[3])
+                break
+            id = op[2][0]
+        data = self._like.get(id) if id in self._like else tape.values[id]
+        self._like.update(dict.fromkeys(chain, data))
+        return data
 
     def _name(self, id: int, of: int | None) -> str:
         maker = self.b.made.get(id)

@@ -189,7 +189,11 @@ def _attribute(name: str) -> property:
 
 
 def _round(self: Array, digits: int | None = None) -> Any:
-    return round(self.data) if digits is None else round(self.data, digits)
+    if digits is None or not self.tape.open:
+        return round(self.data, *([] if digits is None else [digits]))
+    ids = (self.tape.operand(self),)
+    data = round(self.data, digits)
+    return self.tape.record(_ROUND, ids, data, {"decimals": digits}, _getframe(1))
 
 
 def _reverse(self: Array) -> Any:
@@ -197,6 +201,7 @@ def _reverse(self: Array) -> Any:
 
 
 _GETITEM = BY_NAME["getitem"]
+_ROUND = BY_NAME["round"]
 _TRANSPOSE = BY_NAME["transpose"]
 
 ARITHMETIC = {
@@ -266,5 +271,6 @@ def _install() -> None:
 
 
 _install()
+from . import arranged, calling, composed, faces, placing  # noqa: E402, F401  they know more functions
 
 __all__ = ["Array", "Tape"]

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from types import MappingProxyType
+from typing import Any
 
 from ..records import BACKWARD, FORWARD, UPDATE, Block
 from .tape import Tape
@@ -39,6 +40,27 @@ def _phase(function: str, around: str, step: bool) -> str:
     if is_backward(function):
         return BACKWARD
     return UPDATE if step or _UPDATE.fullmatch(function) else FORWARD
+
+
+_GRADIENT = re.compile(
+    r"d([A-Z]\w*|[a-z]{1,3}\d*(_\w+)?|(out|next|prev|hidden)\w*|loss|scores?|probs?|gamma|beta|"
+    r"weights?|bias(es)?)|(\w+_)?(grad|gradient|diff|delta)s?(_\w+)?"
+)
+_COUNTS = re.compile(r"self|[a-zA-Z]|idx|index|cache|args|_+")
+
+
+def computes_gradients(code: Any) -> bool:
+    """Whether a function is backward code by its variables: it takes a gradient and makes others.
+
+    `top_diff_is(self, top_diff_h, …)` with `ds`, `do`, `di` in it is, whatever it is called.
+    """
+    count = code.co_argcount + code.co_kwonlyargcount
+    taken = [name for name in code.co_varnames[:count] if name != "self"]
+    if not taken or not _GRADIENT.fullmatch(taken[0]):
+        return False
+    made = [name for name in code.co_varnames[count:] if not _COUNTS.fullmatch(name)]
+    gradients = [name for name in made if _GRADIENT.fullmatch(name)]
+    return len(gradients) > 1 and 3 * len(gradients) >= 2 * len(made)
 
 
 _PAIRS: ContextVar[Mapping[str, str]] = ContextVar("pairs", default=MappingProxyType({}))
@@ -126,16 +148,22 @@ def steps(tape: Tape, blocks: list[Block], block_of: list[int], recorded: int) -
     return found & named
 
 
-def set_phases(blocks: list[Block], both: set[tuple[str, str]], steps: set[int]) -> None:
+def set_phases(
+    blocks: list[Block], both: set[tuple[str, str]], steps: set[int], codes: dict[int, Any]
+) -> None:
     """Says which pass each block is of, by its name; the traced function itself is no evidence.
 
     A function called `backprop` that is traced by itself often runs both passes.
     both: the functions that do so although they are not the traced function. steps: updates.
+    codes: the code of each block that has some.
     """
     blocks[0] = replace(blocks[0], phase=FORWARD)
     for i, block in enumerate(blocks[1:], 1):
         around = blocks[block.parent or 0].phase
         phase = _phase(_last(block), around, i in steps) if block.file else around
+        said = _last(block) in _PAIRS.get().values()
+        if phase == FORWARD and not said and i in codes and computes_gradients(codes[i]):
+            phase = BACKWARD
         if phase == BACKWARD and around == FORWARD and (block.file, block.function) in both:
             phase = FORWARD
         named = phase == FORWARD

@@ -48,8 +48,14 @@ def blocks_of(tape: Tape, title: str, blocks: list[Block], recorded: int) -> lis
     _open_root(blocks, block_of, ran)
     alone = is_backward(blocks[0].function.rpartition(".")[2])  # a backward function run by itself
     both = set() if alone else both_passes(tape, blocks, block_of, recorded)
-    set_phases(blocks, both, steps(tape, blocks, block_of, recorded))
+    codes = {block_of[n]: call.code for n, call in enumerate(tape.calls) if call.code is not None}
+    codes = {b: code for b, code in codes.items() if code.co_name == _function_of(blocks[b])}
+    set_phases(blocks, both, steps(tape, blocks, block_of, recorded), codes)
     return block_of
+
+
+def _function_of(block: Block) -> str:
+    return block.function.rpartition(".")[2]
 
 
 def _see_through(code: Any) -> bool:
@@ -174,12 +180,13 @@ def _best(
 ) -> int | None:
     own = objects.get(block.id)
     mine = stem(block.function)
+    named = is_backward(_function_of(block)) or _named_after(block, blocks)
     scores = []
     around = set(up_to(blocks, block.id, None))
     for other in blocks:
         if other.phase != FORWARD:
             continue
-        if stem(other.function) != mine:
+        if stem(other.function) != mine and (named or _class_of(other) != _class_of(block)):
             continue
         read, common = touched[block.id] & touched[other.id], handed & touched[other.id]
         same = own is not None and own == objects.get(other.id)
@@ -192,6 +199,15 @@ def _best(
             outside = other.id not in around  # a function is seldom the forward of what it calls
             scores.append((same, outside, len(read), len(common), free, near, other.id))
     return max(scores)[-1] if scores else None
+
+
+def _class_of(block: Block) -> str:
+    return block.function.rpartition(".")[0]
+
+
+def _named_after(block: Block, blocks: list[Block]) -> bool:
+    """Whether a block belongs to a backward pass only by the block that it stands in."""
+    return block.parent is not None and blocks[block.parent].phase == BACKWARD
 
 
 def _named_for(block: Block) -> bool:

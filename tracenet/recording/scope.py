@@ -15,6 +15,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable
+from functools import partial
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -22,8 +23,11 @@ import numpy as np
 
 from .array import Array
 from .blocks import Block, partner_name
-from .namespace import BUILTINS, MATH, math_namespace, part, traced
+from .calling import vectorized
+from .calls import foreign_rule
+from .namespace import TYPES, is_part, part, traced
 from .tape import foreign
+from .twins import BUILTINS, MATH, math_namespace
 
 _swaps: dict[int, tuple[int, dict[str, Any], list[tuple[str, Any, Any]]]] = {}
 _others: dict[tuple[str, int], dict[int, dict[str, Any]]] = {}
@@ -71,18 +75,16 @@ def _twins(namespace: dict[str, Any]) -> list[tuple[str, Any, Any]]:
 
 
 def _twin(name: str, value: Any, namespace: dict[str, Any]) -> Any:
-    if value is np:
-        from .. import numpy as traced_numpy
-
-        return traced_numpy
     if value is math:
         return math_namespace
     if isinstance(value, ModuleType):
-        return part(value) if value in (np.random, np.linalg, np.fft) else None
+        return part(value) if is_part(value) else None
     if isinstance(value, FunctionType) and value.__globals__ is namespace:
         return _paired(name, value, namespace)
+    if isinstance(value, np.vectorize):
+        return partial(vectorized, value)  # made before the trace
     if isinstance(value, type) or not callable(value):
-        return None
+        return TYPES.get(value) if isinstance(value, (type, type(np.r_), type(np.c_))) else None
     return _function(value)
 
 
@@ -99,7 +101,7 @@ def _function(value: Any) -> Any:
         module.startswith("numpy.") and not module.startswith("numpy.testing")
     ):
         return traced(value, "random" if module.startswith("numpy.random") else "constant")
-    return None
+    return traced(value) if foreign_rule(value) is not None else None
 
 
 def _paired(name: str, function: FunctionType, namespace: dict[str, Any]) -> Any:

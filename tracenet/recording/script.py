@@ -20,10 +20,11 @@ from ..errors import UsageError
 from ..notation import LOSS
 from . import notebook, source
 from .array import Array
-from .entrance import DATA, Entrance, is_plain
+from .entrance import Entrance, is_plain
 from .loops import turn_of
 from .notebook import Cell
 from .parts import HOOK, Part, lines_of
+from .roles import DATA
 from .scope import program, swap, unswap
 from .tape import Tape
 

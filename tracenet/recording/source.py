@@ -195,7 +195,18 @@ def _whole(parent: ast.AST) -> tuple[str | None, int | None]:
         parent.targets if isinstance(parent, ast.Assign) else [getattr(parent, "target", None)]
     )
     names = [name for target in targets if (name := name_of(target)) is not None]
-    return (names[0] if names else None), None
+    return (names[0] if names else _item(targets[0])), None
+
+
+ITEM = "[…]"
+"""Ends the name of what is put under a variable key: in a container, it is called after that."""
+
+
+def _item(target: ast.AST | None) -> str | None:
+    if not isinstance(target, ast.Subscript) or not isinstance(target.slice, ast.Name):
+        return None  # an expression as a key, as in grads["dW" + str(l)], says what it is itself
+    base = target.value
+    return f"{name_of(base)}{ITEM}" if isinstance(base, ast.Name | ast.Attribute) else None
 
 
 def _in_tuple(tree: _Tree, group: ast.Tuple, node: ast.AST) -> tuple[str | None, int | None]:

@@ -81,6 +81,7 @@ class Left(NamedTuple):
     file: str
     line: int
     why: str
+    ops: int = 0  # how many operations were recorded then
 
 
 class Tape:
@@ -95,6 +96,7 @@ class Tape:
         self.rewritten = False  # whether some value must be rebuilt (memory.LATER)
         self.left_at: dict[tuple[str, int], Left] = {}
         self.probes: dict[int, tuple[Any, Any]] = {}
+        self.unnamed: set[int] = set()  # values inside of what the code says as one thing
         self.visits: list[Any] = []  # calls of blocks with a backward of their own
         self.makers: tuple[int, dict[int, int]] = (-1, {})  # see memory.makers
         self.notes: Any = None  # `notes.Notes`, where the program has backward code to check
@@ -249,7 +251,7 @@ class Tape:
         file, line = outside(sys._getframe(2))
         if (file, line) in self.left_at:
             return
-        self.left_at[file, line] = Left(x.id, file, line, why)
+        self.left_at[file, line] = Left(memory.version(x), file, line, why, len(self.ops))
         warnings.warn_explicit(
             f"an array of shape {x.shape} leaves the trace here: {why}. What is computed from it "
             "by that code is not recorded, and gets no gradient",
@@ -290,6 +292,8 @@ def _owner(frame: Any) -> str | None:
     if not code.co_argcount or code.co_varnames[0] != "self":
         return None
     owner = frame.f_locals.get("self")
+    if isinstance(owner, type):  # a class method that calls its class self
+        return owner.__name__
     return None if owner is None else type(owner).__name__
 
 

@@ -222,7 +222,8 @@ def _box(node: Node) -> Block:
         ((width - text.width) / 2, (GATE - text.height) / 2, text)
     ]
     if node.remark:
-        note = words(node.remark, SMALL_SIZE, palette.QUIET, italic=True)
+        colour = palette.MARKS.get(node.mark, palette.QUIET)
+        note = words(node.remark, SMALL_SIZE, colour, italic=not node.mark)
         inside.append(((width - note.width) / 2, GATE, note))
     return Block(width, GATE, (border,), inside)
 

@@ -38,8 +38,14 @@ STRUCK_ARROW = "#868f99"
 ALARM_TEXT = "#a40e26"
 ALARM_CELL = "#ffd7d5"
 """Numbers that are NaN or infinite."""
-MARKS = {"right": "#1a7f37", "scaled": "#735c00", "wrong": ALARM_TEXT, "unchecked": QUIET}
-"""Text of a check's verdict on a box."""
+MARKS = {
+    "right": "#1a7f37",
+    "scaled": "#735c00",
+    "wrong": ALARM_TEXT,
+    "unchecked": QUIET,
+    "left": ALARM_TEXT,
+}
+"""Text of a check's verdict on a box, and of values that left the trace."""
 FRAME = "#8c959f"
 FRAME_GROUND = "#fafbfc"
 

@@ -163,7 +163,7 @@ class _Loading:
         tape.values = self._values()
         tape.rewritten = bool(self.data["later"])
         tape.ops = self._ops()
-        for left in map(Left._make, self.about["left"]):
+        for left in (Left(*fields) for fields in self.about["left"]):
             tape.left_at[left.file, left.line] = left
         return tape
 
