@@ -41,7 +41,7 @@ class Ends(Rows):
 
     def _is_leaf(self, gradient: int) -> bool:
         of = self.trace.values[self.trace.values[gradient].of]  # type: ignore[index]
-        return of.op is None and bool(of.name)
+        return of.op is None and bool(of.name) and of.role != "constant"
 
     def _is_left(self, gradient: int) -> bool:
         return self.trace.values[gradient].of in self.enters

@@ -117,7 +117,8 @@ class Formulas:
     def _written(self, op: Op, name: str) -> Text:
         """`dZ[Z ≤ 0] = 0`."""
         whole = op.settings.get("index") is ...
-        index = [self.term(i).text for i in op.ins[2:]] or [(Run("" if whole else "…"),)]
+        where = notation.index(op.settings.get("index", ())) if not op.settings.get("path") else "…"
+        index = [self.term(i).text for i in op.ins[2:]] or [(Run(where),)]
         place = () if whole else (Run("["), *_joined(index), Run("]"))
         return _cut((*notation.text(name), *place, Run(" = "), *self.term(op.ins[1]).text))
 
@@ -132,7 +133,7 @@ class Formulas:
         if rule is None or not rule.formula:
             inner = [self.term(i).text for i in op.ins[:3]]
             return Term((Run(f"{op.rule}("), *_joined(inner), Run(")")))
-        formula = self._scaled(rule.formula, op)
+        formula = _placed(self._scaled(rule.formula, op), op)
         return self._filled(formula, rule.binds, self._operands(rule, op), op.settings)
 
     def _scaled(self, formula: str, op: Op) -> str:
@@ -182,6 +183,7 @@ class Formulas:
         terms["g"] = self.term(op.ins[0])
         terms["out"] = self.term(forward.outs[0])
         mirror = self._simpler(self._scaled(rule.mirrors[place], forward), op, forward)
+        mirror = _placed(mirror, forward)
         filled = self._filled(mirror, rule.mirror_binds, terms, forward.settings)
         if self._was_summed(op, id):
             return Term((Run("Σ "), *_grouped(filled, PRODUCT)), PRODUCT)
@@ -257,6 +259,12 @@ class Formulas:
             elif name in settings:
                 runs.append(Run(str(settings[name])))
         return Term(tuple(runs), binds)
+
+
+def _placed(formula: str, op: Op) -> str:
+    """A formula with the index that was used: `x[:, 3]`."""
+    known = "index" in op.settings and not op.settings.get("path")
+    return formula.replace("[…]", f"[{notation.index(op.settings['index'])}]") if known else formula
 
 
 def _is_meeting(op: Op) -> bool:

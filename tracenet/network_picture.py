@@ -67,10 +67,7 @@ class _Network(Shapes):
             title=(Run(part.name, "b"),), lines=self._sizes(parameters),
             block=self.path(part.block), remark=self._count(parameters),
         )  # fmt: skip
-        if data and (column == 1 or not self._fed(part)):
-            self._at_the_left(i, data)
-        elif data:
-            self._above(i, "input", data)
+        self._entering(i, data)
 
     def _backward(self, i: int, part: Part) -> None:
         of = self.box.get(part.of) if part.of is not None else None

@@ -52,7 +52,8 @@ def _mirrors_joined(trace: Trace, cut: list[Part]) -> list[Part]:
     first: dict[int, int] = {}
     result: list[Part] = []
     for part in cut:
-        of = _derived(trace, part, home) if part.derived and part.phase == BACKWARD else None
+        own = part.derived or not (part.loose or trace.blocks[part.block].handwritten)
+        of = _derived(trace, part, home) if own and part.phase == BACKWARD else None
         if of is not None and of in first:
             before = result[first[of]]
             result[first[of]] = replace(before, ops=tuple(sorted(before.ops + part.ops)))

@@ -31,9 +31,26 @@ class Rows(Drawing):
     def _read_from_outside(self, part: Part) -> tuple[list[int], list[int]]:
         values = self.trace.values
         read = [i for i in flows(self.trace, part)[0] if values[i].op is None and values[i].name]
+        read = [place for i in read for place in self._taken(part, i)]
         arrays = [i for i in read if values[i].role != "constant"]
         parameters = [i for i in arrays if values[i].role == "parameter"]
-        return parameters, [i for i in arrays if values[i].role in ("input", "random")]
+        return parameters, [i for i in arrays if i not in parameters and self._is_data(i)]
+
+    def _taken(self, part: Part, id: int) -> list[int]:
+        """What a part takes of an array: where each turn of a loop takes a slice, its slices."""
+        ops, mine = self.trace.ops, set(part.ops)
+        uses = [ops[k] for k in self.trace.readers.get(id, ())]
+        here = [op for op in uses if op.id in mine]
+        turns = {op.statement for op in here if op.rule == "getitem"}
+        again = any(op.statement in turns and op.id not in mine for op in uses)
+        if again and self._is_data(id) and all(op.rule == "getitem" for op in here):
+            return [op.outs[0] for op in here]
+        return [id]
+
+    def _is_data(self, id: int) -> bool:
+        op = self.trace.values[id].op
+        source = id if op is None else self.trace.ops[op].ins[0]
+        return self.trace.values[source].role in ("input", "random")
 
     def _fed(self, part: Part) -> bool:
         """Whether something computed flows into the part."""

@@ -15,6 +15,7 @@ from .diagram import Diagram
 from .errors import UsageError, unknown
 from .gathering import gathered, with_loss
 from .heatmaps import together
+from .looping import looped
 from .notation import written_in
 from .opening import called, no_such_block, opened
 from .pairing import paired
@@ -40,7 +41,7 @@ def parts(
         raise UsageError(f"depth must be 1 or more, got {depth}: 1 shows the outermost blocks")
     names = (*open, *close)
     pieces = partition(trace, opened(trace, depth, open, close))
-    cut = with_loss(trace, gathered(trace, pieces))
+    cut = with_loss(trace, looped(trace, gathered(trace, pieces)))
     for name in names:
         if not called(trace, name) and name not in {part.name for part in cut}:
             raise no_such_block(

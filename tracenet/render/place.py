@@ -16,7 +16,7 @@ from .arrows import arrow, bent
 from .grid import Grid, Spot, Way, arranged
 from .levels import CLEARANCE, Levels
 from .placement import Area, Block, Mark, Placement, Point
-from .spacing import Spacing
+from .spacing import AIR, Spacing
 from .tracks import UNDER, Track
 
 
@@ -82,9 +82,14 @@ class _Router:
         """Writes what flows along an arrow on a line, in the middle of the gap right of a box."""
         if way.label is None:
             return
-        left, right = self.spacing.gaps[lane, rank]
+        left, right = self.spacing.gaps.get((lane, rank)) or self._end_gap(way)
         x, top = (left + right - way.label.width) / 2, y - UNDER - way.label.height
         self._draw(way, x, top)
+
+    def _end_gap(self, way: Way) -> tuple[float, float]:
+        """The free room at the right of a row."""
+        left = way.head.area.right + AIR
+        return left, left + (way.label.width if way.label else 0.0)
 
     def _draw(self, way: Way, x: float, top: float) -> None:
         if way.label is not None:
@@ -155,7 +160,7 @@ class _Router:
 
     def _along(self, track: Track) -> None:
         y = self.levels.height(track)
-        for way in track.ways:
+        for way in track.ways if not track.loops else ():
             ends = [self._end(track, way.tail), self._end(track, way.head)]
             (a, top), (b, bottom) = ends
             start = [(a, top)] if _inside(way.tail, a) == a else self._aside(way, a, top)
@@ -164,8 +169,18 @@ class _Router:
             self.area = self.area.around(Area(min(a, b), y, max(a, b), y))
             if way.tail.node.lane != track.lane:
                 self._beside(way, track.ports[way.tail.node.id])
+        if track.loops:
+            self._loop(track, y)
         for way, rank in track.written:
             self._write(way, track.lane, rank, y)
+
+    def _loop(self, track: Track, y: float) -> None:
+        """From a box back to itself."""
+        (a, b), area = track.turns(), track.hub.area
+        edge = area.top if track.above else area.bottom
+        (way,) = track.ways
+        self._line(way, arrow([(a, edge), (a, y), (b, y), (b, edge)], *self._style(way)))
+        self.area = self.area.around(Area(min(a, b), y, max(a, b), y))
 
     def _end(self, track: Track, spot: Spot) -> Point:
         """Where an arrow of a track meets a box."""

@@ -1,12 +1,13 @@
 """Long arrows in one lane: each runs along a track above or below its row, and turns into boxes.
 
-Arrows that leave one box with data share a track, as branches of one line; so do those that bring
-gradients to one box. Tracks are stacked, the shorter ones nearer to the row, so that arrows cross
-only where their ends lie between each other.
+Arrows that leave one box with data, or with the same gradient, share a track, as branches of one line; so do those
+that bring gradients to one box. Tracks are stacked, the shorter ones nearer to the row, so that arrows cross
+only where their ends lie between each other. An arrow back to its own box is a short track.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +17,8 @@ from .grid import Grid, Spot, Way
 
 SPACE = 10.0
 """Between tracks."""
+NEAR, FAR = 0.3, 0.8
+"""Where loops leave and reach their box, as shares of the half of its width."""
 UNDER = 3.0
 """Between a line and what is written above it."""
 
@@ -47,6 +50,16 @@ class Track:
         return list(found.values())
 
     @property
+    def loops(self) -> bool:
+        """Whether its arrow leads back to the box that it leaves."""
+        return self.ways[0].tail is self.ways[0].head
+
+    def turns(self) -> tuple[float, float]:
+        """Where a loop leaves its box and comes back: against the way that the lane is read."""
+        x, side = self.hub.x, -1 if self.above else 1
+        return x + side * self.hub.half * NEAR, x + side * self.hub.half * FAR
+
+    @property
     def height(self) -> float:
         """The height of what is written above the line."""
         return max((w.label.height + UNDER for w, _ in self.written if w.label), default=0.0)
@@ -55,11 +68,13 @@ class Track:
 def found(grid: Grid) -> list[Track]:
     """The tracks of a grid, and in which gap each of their labels stands."""
     tracks: dict[object, Track] = {}
+    leaving = Counter((way.tail.node.id, way.edge.shown) for way in grid.around)
     for way in grid.around:
-        hub = way.head if way.edge.kind == "gradient" else way.tail
+        spreads = way.edge.shown and leaving[way.tail.node.id, way.edge.shown] > 1
+        hub = way.head if way.edge.kind == "gradient" and not spreads else way.tail
         lane = hub.node.lane
         rightwards = way.ends[0] is hub
-        key = id(hub), rightwards, way.edge.kind == "gradient"
+        key = id(hub), rightwards, way.edge.kind == "gradient", spreads and way.edge.shown
         track = tracks.setdefault(key, Track(lane, lane <= FORWARD_LANE, hub))
         track.ways.append(way)
     for way in grid.across:
@@ -67,6 +82,12 @@ def found(grid: Grid) -> list[Track]:
         tracks[id(way)] = Track(way.head.node.lane, above, way.head, [way])
     for track in tracks.values():
         track.written = _written(track)
+    for way in grid.loops:
+        lane, rank = way.head.node.lane, way.head.rank
+        loop = Track(lane, lane <= FORWARD_LANE, way.head, [way])
+        beside = rank - 1 if loop.above and rank else rank
+        loop.written = [(way, beside)] if way.label is not None else []
+        tracks[id(way)] = loop
     return list(tracks.values())
 
 
@@ -108,6 +129,9 @@ def stack(tracks: list[Track], start: float) -> float:
 
 def _span(track: Track) -> tuple[float, float]:
     """What a track covers: it ends beside the middle of a box, where another one may start."""
+    if track.loops:
+        left, right = sorted(track.turns())
+        return left - track.hub.half, right + track.hub.half
     xs = [track.ports.get(spot.node.id, spot.x) for spot in track.spots]
     return min(xs) + 1, max(xs) - 1
 
@@ -116,6 +140,8 @@ def set_ports(tracks: list[Track]) -> None:
     """Where each track turns into its boxes: lower tracks further out, so that none cross."""
     sides: dict[tuple[int, bool, bool], list[tuple[float, Track, Spot]]] = {}
     for track in tracks:
+        if track.loops:
+            continue
         spots = track.spots
         left, right = min(s.x for s in spots), max(s.x for s in spots)
         for spot in spots:
