@@ -21,6 +21,8 @@ MOST = 12
 """So many equal blocks are drawn by themselves."""
 LEAST = 4
 """So many must be equal to be folded when that is asked for: fewer would save nothing."""
+START = 30
+"""Letters by which formulas are told apart that are too long to be drawn."""
 SPAN = 8
 """Columns of the longest repeat that is looked for."""
 
@@ -142,7 +144,7 @@ def _has(link: Link, here: int, others: set[Link], there: int) -> bool:
 
 def _face(node: Node) -> tuple[Any, ...]:
     """What a box looks like but for the numbers in names."""
-    lines = tuple(_stem(plain(line)) for line in node.lines)
+    lines = tuple(_start(_stem(plain(line))) for line in node.lines)
     return node.kind, node.lane, _stem(node.name), lines, tuple(map(_outline, node.shown))
 
 
@@ -153,6 +155,11 @@ def _outline(shown: Shown) -> tuple[Any, ...]:
 def _heading(nodes: list[Node]) -> tuple[tuple[str, str], ...]:
     found = [(node.kind, _stem(node.name)) for node in nodes if node.lane == FORWARD_LANE]
     return tuple(sorted(found))
+
+
+def _start(line: str) -> str:
+    """A line, or the start of one that was cut: where, depends on how long its numbers are."""
+    return line[:START] if line.endswith("…") else line
 
 
 def _stem(text: str) -> str:

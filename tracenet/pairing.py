@@ -47,16 +47,20 @@ def paired(trace: Trace, cut: list[Part]) -> list[Part]:
 
 
 def _mirrors_joined(trace: Trace, cut: list[Part]) -> list[Part]:
-    """Derived parts that mirror one part are one part, as what they mirror is."""
+    """Derived parts that mirror one part are one part, as what they mirror is.
+
+    Where that has a backward block, they are drawn with it.
+    """
     home = {k: i for i, part in enumerate(cut) for k in part.ops}
     first: dict[int, int] = {}
     result: list[Part] = []
     for part in cut:
-        own = part.derived or not (part.loose or trace.blocks[part.block].handwritten)
+        own = part.derived or not (part.loose or trace.blocks[part.block].of is None)
         of = _derived(trace, part, home) if own and part.phase == BACKWARD else None
         if of is not None and of in first:
             before = result[first[of]]
-            result[first[of]] = replace(before, ops=tuple(sorted(before.ops + part.ops)))
+            base = part if before.derived else before
+            result[first[of]] = replace(base, ops=tuple(sorted(before.ops + part.ops)))
             continue
         if of is not None:
             first[of] = len(result)

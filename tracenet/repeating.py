@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from .diagram import CACHE_LANE, PARAMETER_LANE, Diagram, Edge, Node, Run, Shown, Text, plain
+from .diagram import Diagram, Edge, Node, Run, Shown, Text, plain
 from .figures import dimensions
 
 Place = tuple[int, int, str, int]
@@ -84,14 +84,13 @@ class _Repeats:
         after = self.boxes[2].get(place, standing)
         ends = self.boxes[0].get(place, standing), self.boxes[-1].get(place, standing)
         same = ends[0].name == ends[1].name
-        times = node.lane not in (PARAMETER_LANE, CACHE_LANE) and bool(node.title)
+        times = Run(f"  ×{self.count}")
         return replace(
             node,
             name=node.name if same else f"{ends[0].name} … {ends[1].name}",
-            title=self._general(node.title, after.title),
+            title=(*self._general(node.title, after.title), *([times] if node.title else [])),
             lines=tuple(self._general(a, b) for a, b in zip(node.lines, after.lines)),
             shown=tuple(self._shown(node.shown, after.shown, ends[1].shown)),
-            remark=f"×{self.count}" if times else node.remark,
         )
 
     def _shown(
@@ -108,7 +107,7 @@ class _Repeats:
             yield Shown(name, key, one.shape if size else (), one.dtype, summary=size)
 
     def _general(self, one: Text, two: Text) -> Text:
-        """A text of the second repeat with an index for each number that is one more in the third."""
+        """A text of the second repeat with an index for each number that another repeat has not."""
         if len(one) != len(two) or plain(one) == plain(two):
             return one
         found: list[Run] = []
@@ -123,10 +122,10 @@ class _Repeats:
             return
         text = ""
         for i, (a, b) in enumerate(zip(ours, theirs)):
-            if a == b or not i % 2 or int(b) != int(a) + 1:
+            if a == b or not i % 2:
                 text += a
                 continue
-            index = self._index(int(a))
+            index = self._index(int(a)) if int(b) == int(a) + 1 else self.letter
             if text[-1:].isalnum() and run.style in ("", "i"):
                 yield Run(text, run.style)
                 yield Run(index, "sub")

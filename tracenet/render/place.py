@@ -16,8 +16,12 @@ from .arrows import arrow, bent
 from .grid import Grid, Spot, Way, arranged
 from .levels import CLEARANCE, Levels
 from .placement import Area, Block, Mark, Placement, Point
-from .spacing import AIR, Spacing
+from .spacing import Spacing
 from .tracks import UNDER, Track
+
+
+PAST = 6.0
+"""Between a line and what is written beside it."""
 
 
 def placed(diagram: Diagram) -> Placement:
@@ -82,14 +86,9 @@ class _Router:
         """Writes what flows along an arrow on a line, in the middle of the gap right of a box."""
         if way.label is None:
             return
-        left, right = self.spacing.gaps.get((lane, rank)) or self._end_gap(way)
+        left, right = self.spacing.gaps[lane, rank]
         x, top = (left + right - way.label.width) / 2, y - UNDER - way.label.height
         self._draw(way, x, top)
-
-    def _end_gap(self, way: Way) -> tuple[float, float]:
-        """The free room at the right of a row."""
-        left = way.head.area.right + AIR
-        return left, left + (way.label.width if way.label else 0.0)
 
     def _draw(self, way: Way, x: float, top: float) -> None:
         if way.label is not None:
@@ -171,6 +170,7 @@ class _Router:
                 self._beside(way, track.ports[way.tail.node.id])
         if track.loops:
             self._loop(track, y)
+            return
         for way, rank in track.written:
             self._write(way, track.lane, rank, y)
 
@@ -181,6 +181,9 @@ class _Router:
         (way,) = track.ways
         self._line(way, arrow([(a, edge), (a, y), (b, y), (b, edge)], *self._style(way)))
         self.area = self.area.around(Area(min(a, b), y, max(a, b), y))
+        if way.label is not None:
+            x = min((a + b - way.label.width) / 2, track.hub.x - PAST - way.label.width)
+            self._draw(way, x if track.above else max(a, b) + PAST, y - UNDER - way.label.height)
 
     def _end(self, track: Track, spot: Spot) -> Point:
         """Where an arrow of a track meets a box."""
