@@ -14,7 +14,8 @@ from .trace import Trace
 TURNS = 12
 """A statement that runs more often than this, with others between, is drawn once."""
 CALLS = 200
-"""It is drawn each time up to here, where blocks are called as often: equal turns can be folded."""
+"""It is drawn each time up to here where its loop calls a block, or reads weights: equal turns can
+be folded."""
 
 
 def partition(trace: Trace, opened: set[int]) -> list[Part]:
@@ -106,7 +107,19 @@ def _calling(trace: Trace, shown: dict[int, int], opened: set[int]) -> set[int]:
         if shown[block.id] == block.id and block.id not in opened:
             place = block.parent, block.function
             calls[place] = calls.get(place, 0) + 1
-    return {parent for (parent, _), count in calls.items() if count > TURNS and parent is not None}
+    found = {parent for (parent, _), count in calls.items() if count > TURNS and parent is not None}
+    return found | _weighing(trace, shown)
+
+
+def _weighing(trace: Trace, shown: dict[int, int]) -> set[int]:
+    """The blocks with a statement that multiplies by a weight in more than `TURNS` turns: layers."""
+    often: dict[tuple[int, str, int], int] = {}
+    for op in trace.ops:
+        read = (trace.values[i] for i in op.ins)
+        if op.phase == FORWARD and any(v.role == "parameter" and len(v.shape) > 1 for v in read):
+            place = shown[op.block], op.statement, op.line
+            often[place] = often.get(place, 0) + 1
+    return {block for (block, _, _), count in often.items() if count > TURNS}
 
 
 def _part(trace: Trace, key: Any, ids: list[int]) -> Part:

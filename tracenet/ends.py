@@ -35,8 +35,10 @@ class Ends(Rows):
         if part.derived or any(values[v].of is not None for v in made):
             last = set(self.trace.gradients().values())
             ours = [v for v in made if values[v].of is not None and v in last]
-            out = [v for v in ours if self._is_leaf(v) and not self._is_left(v)]
-            return sorted(out, key=lambda v: values[v].of or 0)  # in the order of the parameters
+            leaves = [v for v in ours if self._is_leaf(v)]
+            if leaves or part.derived:
+                out = [v for v in leaves if not self._is_left(v)]
+                return sorted(out, key=lambda v: values[v].of or 0)  # in the parameters' order
         return [v for v in made if self._goes_out(v, part)]
 
     def _is_leaf(self, gradient: int) -> bool:

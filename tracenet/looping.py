@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from .parts import Part
-from .records import BACKWARD, FORWARD
+from .parts import Part, place
+from .records import BACKWARD
 from .trace import Trace
 
 MOVES = {
@@ -24,8 +24,10 @@ WRITES = {"write", "add_at"}
 
 def looped(trace: Trace, cut: list[Part]) -> list[Part]:
     """The parts, those that only carry in each turn of a loop joined to what they carry for."""
-    often = Counter(place for part in cut if (place := _place(trace, part)))
-    small = {i for i, p in enumerate(cut) if often[_place(trace, p)] > 1}
+    often = Counter(found for part in cut if (found := place(trace, part)))
+    small = {
+        i for i, p in enumerate(cut) if (found := place(trace, p)) is not None and often[found] > 1
+    }
     if not small:
         return cut
     home = {k: i for i, part in enumerate(cut) for k in part.ops}
@@ -43,14 +45,6 @@ def looped(trace: Trace, cut: list[Part]) -> list[Part]:
         for i, part in enumerate(cut)
         if not gone.issuperset(part.ops)
     ]
-
-
-def _place(trace: Trace, part: Part) -> tuple[str, int, str] | None:
-    """Where loose statements stand in the code."""
-    if not part.loose or part.phase not in (FORWARD, BACKWARD):
-        return None
-    op = trace.ops[part.ops[0]]
-    return op.file, op.line, op.statement
 
 
 def _carried_for(trace: Trace, cut: Sequence[Part], i: int, home: dict[int, int]) -> int | None:
@@ -75,11 +69,11 @@ def _reader(trace: Trace, cut: Sequence[Part], i: int, home: dict[int, int]) -> 
 
 def _maker(trace: Trace, cut: Sequence[Part], i: int, home: dict[int, int]) -> int | None:
     """The one block whose results are written or summed up; the sum until then may be there."""
-    values, here = trace.values, _place(trace, cut[i])
+    values, here = trace.values, place(trace, cut[i])
     mine = set(cut[i].ops)
     read = {v for k in cut[i].ops for v in trace.ops[k].ins}
     makers = {home[op] for v in read if (op := values[v].op) is not None and op not in mine}
-    before = {j for j in makers if _place(trace, cut[j]) == here}
+    before = {j for j in makers if place(trace, cut[j]) == here}
     found = makers - before
     if len(found) != 1 or cut[max(found)].loose or cut[max(found)].phase != cut[i].phase:
         return None
@@ -89,7 +83,7 @@ def _maker(trace: Trace, cut: Sequence[Part], i: int, home: dict[int, int]) -> i
 
 def _sums_up(trace: Trace, cut: Sequence[Part], i: int, home: dict[int, int]) -> bool:
     """Whether a sum is read by the same statement only, until the loop ends: no block reads it."""
-    here = _place(trace, cut[i])
+    here = place(trace, cut[i])
     made = {out for k in cut[i].ops for out in trace.ops[k].outs}
     readers = {home[k] for v in made for k in trace.readers.get(v, ()) if k in home} - {i}
-    return all(_place(trace, cut[j]) == here or cut[j].phase != cut[i].phase for j in readers)
+    return all(place(trace, cut[j]) == here or cut[j].phase != cut[i].phase for j in readers)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from .records import UPDATE
 from .trace import Trace
 
 
@@ -63,6 +64,14 @@ def reads_parameters(trace: Trace, part: Part) -> bool:
 
 def path(trace: Trace, id: int) -> list[int]:
     return [block.id for block in trace.around(id)]
+
+
+def place(trace: Trace, part: Part) -> tuple[str, int, str] | None:
+    """Where loose statements of a pass stand in the code."""
+    if not part.loose or part.phase == UPDATE:
+        return None
+    op = trace.ops[part.ops[0]]
+    return op.file, op.line, op.statement
 
 
 def last_name(trace: Trace, ops: Iterable[int]) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..trace import Trace
 
 VIEWS = ("blocks", "network", "cache", "ops", "circuit")
+FOLDS = ("ends", "one")
 FORMATS = ("svg", "png", "pdf", "tex", "html", "md", "dot", "json")
 
 
@@ -40,6 +41,12 @@ FORMATS = ("svg", "png", "pdf", "tex", "html", "md", "dot", "json")
     "--fold/--unfold",
     default=None,
     help="Draw equal blocks in sequence as the first, the last and ×N; more than 12 always are.",
+)
+@click.option(
+    "--fold-to",
+    metavar="WHAT",
+    help="ends: as --fold does. one: a single block in general form, ×N; with an arrow back to "
+    "itself where all share their weights, as time steps do.",
 )
 @click.option(
     "--values",
@@ -79,7 +86,7 @@ FORMATS = ("svg", "png", "pdf", "tex", "html", "md", "dot", "json")
 def render(
     target: Target, output: str | None, format_: str | None, backward: bool | None,
     learning_rate: float | None, steps: bool, partial: bool, theme: str, ground: str,
-    dpi: float | None, width: int | None, **drawing: Any,
+    dpi: float | None, width: int | None, fold_to: str | None, **drawing: Any,
 ) -> None:  # fmt: skip
     """Draw the run of TARGET.
 
@@ -101,6 +108,8 @@ def render(
     _check_look(suffix, look, drawing["notation"])
     if backward is False:
         drawing["backward"] = False
+    if fold_to is not None:
+        drawing["fold"] = _folding(fold_to, drawing["fold"])
     drawing = {name: given for name, given in drawing.items() if given not in ((), None)}
     if not drawing["check"]:
         del drawing["check"]
@@ -129,6 +138,14 @@ def _check_options(view: str, values: str, digits: int, depth: int | None, **_: 
         raise UsageError(f"--digits must be from 1 to 17, got {digits}")
     if depth is not None and depth < 1:
         raise UsageError(f"--depth must be 1 or more, got {depth}")
+
+
+def _folding(fold_to: str, fold: bool | None) -> str:
+    if fold_to not in FOLDS:
+        raise unknown("way to fold", fold_to, FOLDS)
+    if fold is False:
+        raise UsageError(f"--unfold draws every block, and --fold-to {fold_to} does not: give one")
+    return fold_to
 
 
 def _check_look(suffix: str, look: dict[str, Any], notation: str) -> None:

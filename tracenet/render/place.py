@@ -19,7 +19,6 @@ from .placement import Area, Block, Mark, Placement, Point
 from .spacing import Spacing
 from .tracks import UNDER, Track
 
-
 PAST = 6.0
 """Between a line and what is written beside it."""
 
