@@ -14,7 +14,7 @@ from ..recording.phases import BACKWARD_NAME, DERIVATIVE_NAME
 from ..records import BACKWARD, FORWARD, Block
 from .byhand import rebuilt
 from .case import Case
-from .claims import Target, incoming, inputs, missing, outputs, seeds, target, targets
+from .claims import Target, incoming, inputs, missing, nested, outputs, seeds, target, targets
 from .match import Named, arrays
 from .run import Run
 from .whole import flat, from_loss, own_loss
@@ -109,6 +109,10 @@ def _case(run: Run, block: Block) -> Case:
     if forward is None:
         return _without_forward(run, block, own, note, given)
     begin = seeds(run, given, outputs(run, forward))
+    begin |= nested(run, note, forward, begin)
+    if begin and _half(run, note, forward, begin):
+        why = "it was given one gradient, and works out another from the loss itself"
+        return Case(block, forward, [], {}, [], own, why)
     if not begin:
         why = f"cannot tell which result of {forward.function} each gradient it was given is of"
         return Case(block, forward, [], {}, [], own, why)
@@ -116,6 +120,15 @@ def _case(run: Run, block: Block) -> Case:
     claimed = targets(run, block, note, around)
     claimed += missing(run, claimed, around)
     return Case(block, forward, run.inside[forward.id], begin, claimed, own)
+
+
+def _half(run: Run, note: Note, forward: Block, begin: dict[int, int | None]) -> bool:
+    """Whether a result leads to the loss, and the backward was handed it, but no gradient of it."""
+    loss = run.loss()
+    handed = {x.id for x in note.args.values() if isinstance(x, Ref)}
+    left = {x.id for x in outputs(run, forward)} - set(begin)
+    inner = {x for k in run.inside[forward.id] for x in run.at[k].ins}
+    return loss is not None and bool(left & handed - inner & run.leading(loss))
 
 
 def _of_loss(run: Run, forward: Block | None) -> bool:

@@ -7,12 +7,14 @@ were exchanged are found.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ..recording.entrance import DATA
 from ..recording.notes import UNKNOWN, Held, Note, Ref, names_returned
-from ..records import BACKWARD, Block
+from ..recording.phases import BACKWARD_NAME
+from ..records import BACKWARD, Block, Op
 from .match import GRADIENT, Named, arrays, bases, by_likeness, by_name, matched
 from .run import Run
 
@@ -43,10 +45,12 @@ def incoming(run: Run, note: Note, forward: Block | None) -> list[Named]:
     known = run.touched_in(forward) if forward is not None else set()
     found: list[Named] = []
     for name, x in note.args.items():
-        if not isinstance(x, Ref) or not run.floating(x.id) or DATA.fullmatch(name):
+        if not isinstance(x, Ref) or not run.floating(x.id):
             continue
         made = run.maker.get(x.id)
         late = made is not None and made.phase == BACKWARD and x.id not in known
+        if DATA.fullmatch(name) and not (late and BACKWARD_NAME.fullmatch(note.code.co_name)):
+            continue
         first = not found and (late or x.id not in run.touched)
         if GRADIENT.fullmatch(name) or first:
             found.append(Named(name, x.id))
@@ -89,6 +93,25 @@ def seeds(
     return found
 
 
+def nested(run: Run, note: Note, forward: Block, have: dict[int, Any]) -> dict[int, int | None]:
+    """The gradients in containers: `gradients["da_next"]` is a_next's, `d_next` that of `(h, c)`."""
+    result = run.result(forward)
+    found: dict[int, int | None] = {}
+    items = list(result) if isinstance(result, (tuple, list)) else [result]
+    flat = [x for x in outputs(run, forward) if x.id not in have]
+    for name, tree in note.args.items():
+        if isinstance(tree, dict):
+            given = [x for x in arrays(tree, name) if GRADIENT.fullmatch(x.name)]
+            found.update((of.id, g.id) for g in given if (of := by_name(g, flat)) is not None)
+        elif isinstance(tree, (tuple, list)) and GRADIENT.fullmatch(name):
+            shapes = lambda trees: [run.shape(x.id) for x in arrays(trees, "")]
+            for item in items:
+                if isinstance(item, type(tree)) and shapes(item) == shapes(tree):
+                    pairs = zip(arrays(item, ""), arrays(tree, ""))
+                    found.update((of.id, g.id) for of, g in pairs if of.id not in have)
+    return found
+
+
 def inputs(run: Run, forward: Block) -> list[Named]:
     """What a forward block was given: its arguments, its object's arrays, and what else it read."""
     note = run.note(forward)
@@ -122,7 +145,9 @@ def targets(
     names = names if len(names) == len(items) else [None] * len(items)
     placed = _by_position(run, home, items, names, [x for x in given if x.top])
     if placed is not None:
-        found = [_placed(run, home, *one) for one in placed]
+        times = Counter(x.id for *_, x in placed)
+        found = [_placed(run, home, *one) for one in placed if times[one[2].id] == 1]
+        found += [_part(one[0], one[2]) for one in placed if times[one[2].id] > 1]
     else:
         known = {x.id for x in incoming(run, note, None)}
         claimed = [x for k, item in enumerate(items)
@@ -132,13 +157,13 @@ def targets(
             target(run, g, of, home) for g, of in matched(claimed, given, run.shape, home.shape)
         ]
     have = {t.of for t in found}
-    left = _left_behind(run, block, note, {t.got for t in found})
+    left = _left_behind(run, block, note, {t.got for t in found}, {x.name for x in given})
     free = [x for x in given if x.id not in have]
     found += [target(run, g, of, home) for g, of in matched(left, free, run.shape, home.shape)]
     if home is run:
         found += _stepped(run, block, given, {t.of for t in found})
     handed = {x.name: x.id for name, tree in note.args.items() for x in arrays(tree, name)}
-    return [_alone(run, t, handed) for t in found if t.of is not None]
+    return [_alone(run, t, handed) for t in found if t.of is not None or t.of_name]
 
 
 def _alone(run: Run, claim: Target, handed: dict[str, int]) -> Target:
@@ -157,7 +182,9 @@ def _by_position(
     run: Run, home: Run, items: list[Any], names: list[str | None], arguments: list[Named]
 ) -> list[tuple[str, Any, Named]] | None:
     """Each result with the argument in its place, where the names of most say that it is so."""
-    arguments = list({x.id: x for x in arguments}.values())
+    arguments = [x for x in arguments if "mask" not in x.name]
+    if len(items) != len(arguments):
+        arguments = list({x.id: x for x in arguments}.values())
     if len(items) != len(arguments) or any(isinstance(i, (dict, list, tuple, Held)) for i in items):
         return None
     agree = disagree = 0
@@ -192,21 +219,30 @@ def _placed(run: Run, home: Run, name: str, item: Any, of: Named) -> Target:
     return Target(name, None, of.id, home.parameter(of.id), "", of.name, item)
 
 
-def _left_behind(run: Run, block: Block, note: Note, have: set[int | None]) -> list[Named]:
+def _part(name: str, of: Named) -> Target:
+    """One of several gradients of one array, that was given as several arguments."""
+    why = "the array was given more than once; only the sum of these can be judged"
+    return Target(name, None, None, why=why, of_name=of.name)
+
+
+def _left_behind(
+    run: Run, block: Block, note: Note, have: set[int | None], inputs: set[str]
+) -> list[Named]:
     """The gradients that a call left in its object, or in an argument that it wrote to."""
     made = run.made_in(block)
     found: dict[int, Named] = {}
     for name in note.args:
         for x in arrays(note.final.get(name), name):
-            if x.id in made and x.id not in have and run.floating(x.id) and _is_gradient(x):
+            if x.id in made and x.id not in have and run.floating(x.id) and _is_gradient(x, inputs):
                 found.setdefault(x.id, x)
     return list(found.values())
 
 
-def _is_gradient(x: Named) -> bool:
+def _is_gradient(x: Named, inputs: set[str]) -> bool:
     """Whether an array, or what holds it, is called a gradient: `self.W` after an update is none."""
-    names = (x.name,) if x.top else (x.name, x.group)
-    return any(name and (GRADIENT.fullmatch(name) or bases(name)) for name in names)
+    if inputs.intersection(bases(x.name)):
+        return True
+    return any(GRADIENT.fullmatch(name) for name in ((x.name,) if x.top else (x.name, x.group)))
 
 
 def _stepped(run: Run, block: Block, given: list[Named], have: set[int | None]) -> list[Target]:
@@ -219,9 +255,15 @@ def _stepped(run: Run, block: Block, given: list[Named], have: set[int | None]) 
             if step is not None and step.rule == "multiply":
                 arrays_ = [i for i in step.ins if run.shape(i) == run.shape(of.id)]
                 numbers = [i for i in step.ins if not run.shape(i)]
-                if len(arrays_) == len(numbers) == 1:
+                if len(arrays_) == len(numbers) == 1 and not _momentum(run, op, block, arrays_[0]):
                     found.append(target(run, Named(f"d{of.name}", arrays_[0]), of))
     return found
+
+
+def _momentum(run: Run, op: Op, block: Block, id: int) -> bool:
+    """Whether a step was worked out by the function that takes it: no gradient, but Adam's say."""
+    maker = run.maker.get(id)
+    return op.block != block.id and maker is not None and maker.block == op.block
 
 
 def target(run: Run, gradient: Named, of: Named | None, home: Run | None = None) -> Target:

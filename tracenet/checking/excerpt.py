@@ -38,7 +38,8 @@ class Excerpt:
 
     def __init__(self, trace: Trace, ops: Iterable[int]) -> None:
         tape = trace._tape
-        self.ops = [tape.ops[k] for k in ops]
+        self.places = list(ops)
+        self.ops = [tape.ops[k] for k in self.places]
         self.values: dict[int, Any] = {}
         self.made: dict[int, int] = {op[1]: place for place, op in enumerate(self.ops)}
         self.numerical: set[str] = set()
@@ -72,21 +73,36 @@ class Excerpt:
     ) -> dict[int, Any]:
         """The gradient of each value on the way from `seeds`, gradients by value, to `wanted`."""
         values = self.values if values is None else values
+        wanted = list(wanted)
         ids = list(dict.fromkeys([*self.values, *seeds, *wanted]))
         place = {id: k for k, id in enumerate(ids)}
         tape = Tape()
         tape.values = [values.get(id, seeds.get(id)) for id in ids]
-        for rule, out, ins, settings, *_ in self.ops:
+        between = self._between(seeds, wanted)
+        for rule, out, ins, settings, *_ in between:
             if rule.backward is None and rule.differentiable:
                 self._rerunnable(rule, out, ins, settings, values)
         tape.ops = [
             (self._rule(rule), place[out], tuple([place[i] for i in ins]), settings, 0, -1)
-            for rule, out, ins, settings, *_ in self.ops
+            for rule, out, ins, settings, *_ in between
         ]
         data = tape.values.__getitem__
         own = {place[id]: fitting(seed, values.get(id)) for id, seed in seeds.items()}
         result = replay(tape, data, own, [place[id] for id in wanted if id in place])
         return {ids[k]: tape.values[g] for k, g in result.gradients.items()}
+
+    def _between(self, seeds: Iterable[int], wanted: Iterable[int]) -> list[Any]:
+        """The operations by which what is wanted leads to a seed: others need no rule."""
+        reached = set(wanted)
+        for op in self.ops:
+            if not reached.isdisjoint(op[2]):
+                reached.add(op[1])
+        leading, found = set(seeds), []
+        for op in reversed(self.ops):
+            if op[1] in leading and op[1] in reached:
+                leading.update(op[2])
+                found.append(op)
+        return found[::-1]
 
     def _rerunnable(
         self, rule: Rule, out: int, ins: tuple[int, ...], settings: Any, values: Mapping[int, Any]
@@ -105,6 +121,31 @@ class Excerpt:
                 f"{rule.name} has no backward rule, and cannot be run again by itself"
             )
         self.numerical.add(rule.name)
+
+    def apart(self, within: set[int], ids: Iterable[int]) -> Excerpt:
+        """The same with some values told apart where certain operations read them.
+
+        within: the places of those operations on the tape. The gradient of `alias(id)` is then what
+        comes by way of them, and that of `id` the rest.
+        """
+        other, ids = copy(self), set(ids)
+        aliases = {id: self.alias(id) for id in ids}
+        other.ops = [
+            (op[0], op[1], tuple([aliases.get(i, i) for i in op[2]]), *op[3:])
+            if k in within
+            else op
+            for k, op in zip(self.places, self.ops)
+        ]
+        other.values = {
+            **self.values,
+            **{aliases[i]: self.values[i] for i in ids if i in self.values},
+        }
+        return other
+
+    @staticmethod
+    def alias(id: int) -> int:
+        """The number that a value has where it was told apart."""
+        return -id - 1
 
     def with_rules(self, rules: Mapping[str, Rule]) -> Excerpt:
         """The same operations with other rules for some of them, by their names."""

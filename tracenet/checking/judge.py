@@ -6,6 +6,7 @@ from ..records import Block
 from .blame import attribute
 from .case import Case
 from .conventions import mark_conventions
+from .excuses import excuse
 from .reference import Judged, alone
 from .run import Run
 
@@ -14,6 +15,7 @@ def judge(run: Run, cases: list[Case]) -> list[Judged]:
     """The verdicts on all cases, in their order: blocks inside others come first."""
     found = [alone(run, case) for case in cases]
     mark_conventions(run, found)
+    excuse(run, found)
     for one in found:
         if one.bad:
             attribute(run, one, found)

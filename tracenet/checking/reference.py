@@ -85,7 +85,7 @@ def reference_of(
                 f"gradient of has shape {home.shape(of)}"
             )
     wanted = [t.of for t in case.targets if t.of is not None]
-    wanted += [x for x in excerpt.inputs if home.floating(x)]
+    wanted += [x for x in excerpt.inputs if x < 0 or home.floating(x)]
     return excerpt.pull(seeds, wanted, values)
 
 

@@ -75,6 +75,14 @@ class Run:
         """The values that a block read or made."""
         return {*self.read_in(block), *self.made_in(block)}
 
+    def leading(self, id: int) -> set[int]:
+        """A value, and all that it was computed from."""
+        found = {id}
+        for op in reversed(self.ops):
+            if not found.isdisjoint(op.outs):
+                found.update(op.ins)
+        return found
+
     def of_forward(self, id: int) -> bool:
         """Whether the forward pass made a value, or read it as data: it is no gradient then."""
         maker = self.maker.get(id)

@@ -164,12 +164,19 @@ def _known(run: Run, case: Case, made: Mapping[int, _Made], facts: Known) -> dic
         if id in home.trace.values:
             names.setdefault(home.trace.values[id].name, []).append(gradient)
     known: dict[int, bool] = {}
+    unfinished = _partial_sums(run, made)
     for id, step in made.items():
         if step.op is not None and run.floating(id):
             good = _judged(run, id, step.op, shaped, names, facts.factors)
-            if good is not None:
+            if good or (good is not None and id not in unfinished):
                 known[id] = good
     return known
+
+
+def _partial_sums(run: Run, made: Mapping[int, _Made]) -> set[int]:
+    """The values of a variable that is added to later: `dW += …` in a loop is not dW before its end."""
+    name = lambda id: run.trace.values[id].name if id in run.trace.values else ""
+    return {i for id, step in made.items() for i in step.ins if name(i) and name(i) == name(id)}
 
 
 def _judged(

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from ..recording.notes import UNKNOWN, Note, Ref, names_returned
-from ..records import Block
+from ..records import FORWARD, Block
 from .case import Case
 from .claims import Target, inputs, missing, target, targets
 from .match import GRADIENT, Named, arrays, bases, by_key, by_name
@@ -20,12 +20,23 @@ def from_loss(run: Run, block: Block, forward: Block | None, own: list[int], not
     loss = run.loss() if loss is None else loss
     if loss is None:
         return Case(block, forward, [], {}, [], own, "no loss was computed in this run")
+    if _iterated(run, loss):
+        why = "its loss is of several iterations; the blocks in it are judged alone"
+        return Case(block, forward, [], {}, [], own, why)
     known = _named_values(run, set(own))
     if forward is not None:  # a result without a name is of what the loss was computed from
         known = [*_computed(run, inputs(run, forward)), *known]
+        if own_loss(run, forward) is not None:  # of what was predicted, not of the labels
+            known = [x for x in known if run.parameter(x.id) or run.trained_before(x.id)] or known
     claimed = targets(run, block, note, known)
     claimed += missing(run, claimed, known, forward is not None and _returned(run, block))
     return Case(block, forward, before, {loss: None}, claimed, own)
+
+
+def _iterated(run: Run, loss: int) -> bool:
+    """Whether parameters were updated on the way to a loss: it is that of a training loop."""
+    leading = run.leading(loss)
+    return any(op.phase != FORWARD and not leading.isdisjoint(op.outs) for op in run.ops)
 
 
 def _computed(run: Run, given: list[Named]) -> list[Named]:
@@ -75,15 +86,20 @@ def flat(run: Run, block: Block) -> Case | None:
     own = run.inside[block.id]
     if loss is None or maker is None or run.places[maker.id] not in set(own):
         return None
+    if _iterated(run, loss):
+        return None
     claimed = _flat_targets(run, block, loss)
     return Case(block, None, own, {loss: None}, claimed, own) if claimed or top else None
 
 
 def _flat_targets(run: Run, block: Block, loss: int) -> list[Target]:
     """What a function with both passes claims: what it names, or returns, as gradients of others."""
-    leading = _ancestors(run, loss)
+    leading = run.leading(loss)
     inputs = _named_values(run, set(), leading)
     note = run.note(block)
+    for name, tree in (note.final if note is not None else {}).items():
+        if isinstance(tree, Ref) and tree.id in leading and run.floating(tree.id):
+            inputs.insert(0, Named(name, tree.id))  # `[f1, w1] = params`
     for name, tree in (note.args if note is not None else {}).items():
         inputs = [*(x for x in arrays(tree, name) if x.id in leading), *inputs]
     known = {x.name for x in inputs}
@@ -100,15 +116,34 @@ def _flat_targets(run: Run, block: Block, loss: int) -> list[Target]:
     found = []
     for gradient in claimed.values():
         of = by_name(gradient, inputs) or by_key(gradient, inputs)
-        if of is not None and (run.parameter(of.id) or of.name not in often):
+        if of is None:
+            continue
+        once = not {_plain(of.name), _plain(gradient.name)} & often
+        if once or (run.parameter(of.id) and _gathers(run, gradient)):
             found.append(target(run, gradient, of))
     return found
 
 
 def _several(run: Run) -> set[str]:
-    """The names of several values that were computed: in a loop none of them is *the* h."""
-    names = [run.trace.values[out].name for op in run.forward_ops for out in op.outs]
-    return {name for name, count in Counter(names).items() if name and count > 1}
+    """The names that a statement gave to several values: in a loop none of them is *the* h."""
+    names = Counter(
+        (_plain(run.trace.values[out].name), op.file, op.line, op.rule)
+        for op in run.ops
+        for out in op.outs
+    )
+    return {name for (name, *_), count in names.items() if name and count > 1}
+
+
+def _gathers(run: Run, gradient: Named) -> bool:
+    """Whether a gradient is a sum that a loop adds to, as `dW += …` is."""
+    op = run.maker.get(gradient.id)
+    name = _plain(gradient.name)
+    return op is not None and any(_plain(run.trace.values[i].name) == name for i in op.ins)
+
+
+def _plain(name: str) -> str:
+    """A name without the index of a loop: `h[3]` is an h."""
+    return name.partition("[")[0]
 
 
 def _returned_gradients(run: Run, block: Block) -> Iterator[Named]:
@@ -125,11 +160,3 @@ def _returned_gradients(run: Run, block: Block) -> Iterator[Named]:
                 yield x
             elif bases(own) and bases(own)[0] == x.name:
                 yield Named(own, x.id)
-
-
-def _ancestors(run: Run, id: int) -> set[int]:
-    found = {id}
-    for op in reversed(run.ops):
-        if not found.isdisjoint(op.outs):
-            found.update(op.ins)
-    return found

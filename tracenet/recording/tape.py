@@ -313,8 +313,11 @@ def foreign(file: str) -> bool:
 
 
 def outside(frame: Any) -> tuple[str, int]:
-    """File and line of the innermost frame that is neither ours nor NumPy's."""
-    for f in memory.walk(frame):
-        if not inside(f.f_code.co_filename):
-            return f.f_code.co_filename, f.f_lineno
-    return "<unknown>", 0
+    """File and line of the innermost frame of the traced program.
+
+    Where there is none, as when an installed package itself is traced, the innermost one that is
+    neither ours nor NumPy's.
+    """
+    others = [f for f in memory.walk(frame) if not inside(f.f_code.co_filename)]
+    found = next((f for f in others if not foreign(f.f_code.co_filename)), next(iter(others), None))
+    return (found.f_code.co_filename, found.f_lineno) if found is not None else ("<unknown>", 0)
