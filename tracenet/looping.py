@@ -33,12 +33,8 @@ def looped(trace: Trace, cut: list[Part]) -> list[Part]:
     home = {k: i for i, part in enumerate(cut) for k in part.ops}
     to = {i: j for i in small if (j := _carried_for(trace, cut, i, home)) is not None}
     ops: dict[int, list[int]] = {}
-    for i in to:
-        j = i
-        while j in to and j != to.get(to[j]):
-            j = to[j]
-        if j not in to:
-            ops.setdefault(j, []).extend(cut[i].ops)
+    for i, j in to.items():
+        ops.setdefault(j, []).extend(cut[i].ops)
     gone = {k for several in ops.values() for k in several}
     return [
         replace(part, ops=tuple(sorted((*part.ops, *ops.get(i, ())))))
