@@ -126,13 +126,17 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Diagram:
-    """A picture before it has positions. `title` is what it is a picture of."""
+    """A picture before it has positions.
+
+    title: what it is a picture of. legend: whether what is in it is explained under it.
+    """
 
     title: str
     view: str
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
     frames: tuple[Frame, ...] = ()
+    legend: bool = False
 
 
 def numbered(diagram: Diagram) -> Diagram:

@@ -400,6 +400,7 @@ class Trace:
         depth: how far blocks are opened, from 1. values: `"full"`, `"summary"`, `"shapes"` or
         `"none"`. digits: how many significant digits. backward: False leaves the backward pass out.
         notation: `"ng"`, `"nielsen"`, `"partial"` or `"code"`: how names are written.
+        legend: True explains the boxes, arrows and values that are in the picture, under it.
         steps: .tex only, boxes appear in the order of the run, on slides of beamer.
         theme: `"default"`, `"cs231n"`, `"ng"`, `"mono"` or a TOML file. ground: `"light"`,
         `"dark"`, `"both"` (the reader's own, .svg and .html) or `"transparent"`.

@@ -83,11 +83,14 @@ def steps(trace: Trace, depth: int | None) -> Iterator[Step]:
         )
 
 
-def diagram(trace: Trace, view: str, notation: str = "ng", **options: Any) -> Diagram:
-    """The diagram of a view, its names in a notation."""
+def diagram(
+    trace: Trace, view: str, notation: str = "ng", legend: bool = False, **options: Any
+) -> Diagram:
+    """The diagram of a view, its names in a notation, and with a legend if that is asked for."""
     if view not in VIEWS:
         raise unknown("view", view, VIEWS)
     from .choosing import chosen
 
     with written_in(notation):
-        return together(chosen(trace, view, **options))
+        made = together(chosen(trace, view, **options))
+    return replace(made, legend=legend)

@@ -80,6 +80,7 @@ FORMATS = ("svg", "png", "pdf", "tex", "html", "md", "dot", "json")
 )
 @click.option("--dpi", type=float, metavar="N", help="png only: pixels an inch.")
 @click.option("--width", type=int, metavar="PIXELS", help="png only: its width.")
+@click.option("--legend", is_flag=True, help="Explain what is in the picture, under it.")
 @click.option("--check", is_flag=True, help="Mark each backward block: right or wrong.")
 @click.option("--steps", is_flag=True, help="tex only: boxes appear in the order of the run.")
 @click.option("--partial", is_flag=True, help="Draw what was recorded when the code raises.")
@@ -111,8 +112,9 @@ def render(
     if fold_to is not None:
         drawing["fold"] = _folding(fold_to, drawing["fold"])
     drawing = {name: given for name, given in drawing.items() if given not in ((), None)}
-    if not drawing["check"]:
-        del drawing["check"]
+    for flag in ("check", "legend"):
+        if not drawing[flag]:
+            del drawing[flag]
     with progress() as say:
         traces, error = run(target, say, noting="check" in drawing or drawing["view"] == "cache")
         if error is not None and not (partial and traces):
