@@ -104,8 +104,10 @@ def test_it_breaks_lines_where_the_picture_is_narrow(step):
 @pytest.mark.parametrize("format", ["svg", "pdf", "tex", "html", "dot", "png"])
 def test_every_view_in_every_format_has_it(step, view, format):
     diagram = drawn(step, view)
-    data, bare = encode(diagram, format), encode(replace(diagram, legend=False), format)
-    assert data != bare and encode(diagram, format) == data
+    small = {"dpi": 20} if format == "png" else {}
+    data = encode(diagram, format, **small)
+    bare = encode(replace(diagram, legend=False), format, **small)
+    assert data != bare
     word = "value over the wire" if view == "circuit" else "gradients, backward"
     if format in ("svg", "tex", "html", "dot"):
         text = data.decode().replace("\u00a0", " ")

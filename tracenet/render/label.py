@@ -90,7 +90,9 @@ def _run(run: Run) -> str:
 
 
 def font(inside: str, size: int, colour: str = "") -> str:
-    """A piece of a label in another size or colour."""
+    """A piece of a label in another size or colour; Graphviz refuses an empty one."""
+    if not inside:
+        return ""
     tint = f' COLOR="{colour}"' if colour else ""
     return f'<FONT POINT-SIZE="{size}"{tint}>{inside}</FONT>'
 

@@ -18,7 +18,7 @@ from .grid import Grid, Spot, Way
 SPACE = 10.0
 """Between tracks."""
 NEAR, FAR = 0.3, 0.8
-"""Where loops leave and reach their box, as shares of the half of its width."""
+"""How far from the middle of their box loops leave and reach it, as shares of half its width."""
 UNDER = 3.0
 """Between a line and what is written above it."""
 
@@ -29,7 +29,7 @@ class Track:
 
     written: the arrays that are written at it, each with the box in whose gap they stand.
     ports: where arrows turn into a box, by the box's id; a passage stands there for a box that
-    is in another lane.
+    is in another lane. turns: where a loop leaves and comes back; bound: what it keeps away from.
     """
 
     lane: int
@@ -39,6 +39,8 @@ class Track:
     written: list[tuple[Way, int]] = field(default_factory=list)
     depth: float = 0.0
     ports: dict[str, float] = field(default_factory=dict)
+    turns: tuple[float, float] = (0.0, 0.0)
+    bound: float = 0.0
 
     @property
     def spots(self) -> list[Spot]:
@@ -54,10 +56,14 @@ class Track:
         """Whether its arrow leads back to the box that it leaves."""
         return self.ways[0].tail is self.ways[0].head
 
-    def turns(self) -> tuple[float, float]:
-        """Where a loop leaves its box and comes back: against the way that the lane is read."""
-        x, side = self.hub.x, -1 if self.above else 1
-        return x + side * self.hub.half * NEAR, x + side * self.hub.half * FAR
+    def turn(self, passages: list[float]) -> None:
+        """Sets where a loop leaves its box and comes back: against the way that the lane is read,
+        and beside the arrows that end or begin there."""
+        x, half, side = self.hub.x, self.hub.half, -1 if self.above else 1
+        bound = side * max(side * passage for passage in [x, *passages])
+        far = x + side * half * FAR
+        near = bound + side * min(half * NEAR, abs(far - bound) / 2)
+        self.bound, self.turns = bound, (near, far)
 
     @property
     def height(self) -> float:
@@ -130,7 +136,7 @@ def stack(tracks: list[Track], start: float) -> float:
 def _span(track: Track) -> tuple[float, float]:
     """What a track covers: it ends beside the middle of a box, where another one may start."""
     if track.loops:
-        left, right = sorted(track.turns())
+        left, right = sorted(track.turns)
         return left - track.hub.half, right + track.hub.half
     xs = [track.ports.get(spot.node.id, spot.x) for spot in track.spots]
     return min(xs) + 1, max(xs) - 1
