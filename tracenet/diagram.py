@@ -87,6 +87,7 @@ class Node:
     table: rows of text, all as long as the first, which is their heading.
     remark: a short line that qualifies the box: a failed run, a folded count, a verdict.
     mark: what a check found of it: `""`, `"right"`, `"scaled"`, `"wrong"` or `"unchecked"`.
+    reads: the keys of parameters that it reads and that have no box of their own.
     """
 
     id: str
@@ -102,6 +103,7 @@ class Node:
     remark: str = ""
     table: tuple[tuple[Text, ...], ...] = ()
     mark: str = ""
+    reads: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

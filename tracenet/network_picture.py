@@ -66,6 +66,7 @@ class _Network(Shapes):
             "loss" if part.loss else "forward", FORWARD_LANE, column, part.name,
             title=(Run(part.name, "b"),), lines=self._sizes(parameters),
             block=self.path(part.block), remark=self._count(parameters),
+            reads=tuple(self.trace.values[id].key for id in parameters),
         )  # fmt: skip
         self._entering(i, data)
 

@@ -54,7 +54,10 @@ class _Repeats:
     def _share(self) -> bool:
         """Whether every repeat reads the same weights."""
         keys = [
-            {s.key for n in boxes.values() if n.kind == "parameter" for s in n.shown}
+            {
+                *(key for node in boxes.values() for key in node.reads),
+                *(s.key for n in boxes.values() if n.kind == "parameter" for s in n.shown),
+            }
             for boxes in self.boxes
         ]
         return bool(keys[1]) and all(found == keys[1] for found in keys)
@@ -91,6 +94,10 @@ class _Repeats:
             title=(*self._general(node.title, after.title), *([times] if node.title else [])),
             lines=tuple(self._general(a, b) for a, b in zip(node.lines, after.lines)),
             shown=tuple(self._shown(node.shown, after.shown, ends[1].shown)),
+            table=tuple(
+                tuple(self._general(a, b) for a, b in zip(one, two))
+                for one, two in zip(node.table, after.table)
+            ),
         )
 
     def _shown(

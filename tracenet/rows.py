@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+
 from .diagram import Text
 from .drawing import Drawing
 from .parts import Part, flows
@@ -26,6 +29,7 @@ class Rows(Drawing):
         self.box: dict[int, str] = {}  # part -> its node
         self.home = {k: i for i, p in enumerate(self.parts) for k in p.ops}
         self.enters: dict[int, str] = {}  # data that enter at the left -> node
+        self.formulas.many = frozenset(_repeated(trace, self.parts))
         self.both = backward and any(p.phase == BACKWARD for p in self.parts)
 
     def _read_from_outside(self, part: Part) -> tuple[list[int], list[int]]:
@@ -136,3 +140,11 @@ class Rows(Drawing):
                     along.setdefault((i, j), {})[v] = None
         for (i, j), ids in along.items():
             self.edge(self.box[i], self.box[j], kind, self.arrays(ids))
+
+
+def _repeated(trace: Trace, cut: list[Part]) -> Iterator[int]:
+    """Operations of statements that run several times in one part: none of their indices is all."""
+    for part in cut:
+        ops = [trace.ops[k] for k in part.ops]
+        often = Counter((op.line, op.statement, op.rule) for op in ops)
+        yield from (op.id for op in ops if often[op.line, op.statement, op.rule] > 1)

@@ -41,8 +41,8 @@ def network(X, y, W_in, b_in, blocks, W_out, b_out):
     grads = [None] * len(blocks)
     for l in reversed(range(len(blocks))):
         dx, grads[l] = residual_backward(dx, caches[l])
-    _, dW_in, db_in = affine_backward(dx, cache_in)
-    return loss, dW_in, db_in, grads, dW_out, db_out
+    dX, dW_in, db_in = affine_backward(dx, cache_in)
+    return loss, dX, dW_in, db_in, grads, dW_out, db_out
 
 
 def network_by_statements(X, y, W_in, weights, W_out):

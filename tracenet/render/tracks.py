@@ -19,6 +19,8 @@ SPACE = 10.0
 """Between tracks."""
 NEAR, FAR = 0.3, 0.8
 """How far from the middle of their box loops leave and reach it, as shares of half its width."""
+LOOP = 12.0
+"""How far they reach at least from it, besides what all arrows keep."""
 UNDER = 3.0
 """Between a line and what is written above it."""
 
@@ -68,7 +70,8 @@ class Track:
     @property
     def height(self) -> float:
         """The height of what is written above the line."""
-        return max((w.label.height + UNDER for w, _ in self.written if w.label), default=0.0)
+        written = max((w.label.height + UNDER for w, _ in self.written if w.label), default=0.0)
+        return max(written, LOOP) if self.loops and not self.above else written
 
 
 def found(grid: Grid) -> list[Track]:
@@ -127,7 +130,7 @@ def stack(tracks: list[Track], start: float) -> float:
     filled = np.full(len(stops), start)
     for i in sorted(range(len(tracks)), key=lambda i: (spans[i][1] - spans[i][0], i)):
         track, (left, right) = tracks[i], (place[x] for x in spans[i])
-        at = float(filled[left : right + 1].max())
+        at = float(filled[left : right + 1].max()) + (LOOP if track.loops and track.above else 0.0)
         track.depth = at if track.above else at + track.height
         filled[left : right + 1] = at + track.height + SPACE
     return float(filled.max())
