@@ -55,10 +55,13 @@ class Shown:
     key: its unique name in the trace, `"W1"`.
     shape, dtype: of the array; the dtype of a Python number is `"float"`.
     grid: rows of formatted numbers, when it is printed in full.
+    exponent: the power of ten by which all numbers of the grid are to be multiplied.
     summary: lines of text when it is not: shape, least, mean and greatest element.
     heat: a small picture of a large array, rows of numbers from -1 to 1; None is NaN.
     scale: the number in the array that is 1 in `heat`.
-    state: `""`, or `"not computed"`, `"constant"`, `"random"`, `"NaN"`, `"infinite"`.
+    image: rows of colours, where the array is a picture and drawn as one.
+    state: `""`, or `"not computed"`, `"not differentiable"`, `"constant"`, `"random"`, `"NaN"`,
+    `"infinite"`.
     data: the array itself, where it was kept.
     """
 
@@ -72,6 +75,8 @@ class Shown:
     state: str = ""
     data: np.ndarray | None = field(default=None, compare=False, repr=False)
     scale: float = field(default=1.0, compare=False)
+    exponent: int = 0
+    image: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,8 +64,9 @@ class Ends(Rows):
     def _leaving_gradients(self) -> None:
         """The gradient of the data at the left: drawn, or struck out where it was not computed."""
         at: dict[str, list[int]] = {}
+        real = {id for id in self.enters if self.trace.values[id].dtype.startswith("float")}
         for id, node in self.enters.items():
-            if self.trace.values[id].dtype.startswith("float"):
+            if any(self.enters[other] == node for other in real):
                 at.setdefault(node, []).append(id)
         for ids in at.values():
             parts = [i for i in self.forward if set(ids) & set(flows(self.trace, self.parts[i])[0])]
@@ -83,7 +84,9 @@ class Ends(Rows):
         if gradient is not None:
             return self.array(gradient)
         name = f"d{self.trace.values[id].name}"
-        return Shown(name=notation.text(name), key=name, state="not computed")
+        whole = not self.trace.values[id].dtype.startswith("float")
+        state = "not differentiable" if whole else "not computed"
+        return Shown(name=notation.text(name), key=name, state=state)
 
     def _gradient_at_left(self, id: int, under: list[int]) -> int | None:
         gradient = self.trace.gradient_of(id)

@@ -160,7 +160,14 @@ def _array(shown: Shown, ink: Ink, named: bool) -> str:
         left = f"<TD>{name} = </TD>" if name else ""
         return table([left + _cell(shown.grid[0][0], ink)])
     name = name or (POINT_SPACE if named else "")
-    rows = [name, _grid(shown, ink), _heat(shown), _summary(shown), _state(shown.state)]
+    rows = [
+        name,
+        _grid(shown, ink),
+        _heat(shown),
+        _image(shown),
+        _summary(shown),
+        _state(shown.state),
+    ]
     return table([f"<TD>{row}</TD>" for row in rows if row] or ["<TD></TD>"])
 
 
@@ -168,7 +175,8 @@ def _state(state: str) -> str:
     if state in ("NaN", "infinite"):
         marked = "contains NaN" if state == "NaN" else "contains ∞"
         return font(marked, SMALL_SIZE, palette.ALARM_TEXT)
-    return font(state, SMALL_SIZE, palette.QUIET) if state in ("constant", "random") else ""
+    said = state in ("constant", "random", "not differentiable")
+    return font(state, SMALL_SIZE, palette.QUIET) if said else ""
 
 
 def _grid(shown: Shown, ink: Ink) -> str:
@@ -177,8 +185,15 @@ def _grid(shown: Shown, ink: Ink) -> str:
     rows = ["".join(_cell(text, ink) for text in row) for row in aligned(shown.grid)]
     inside = table(rows, 'BORDER="0" CELLBORDER="0" CELLSPACING="1" CELLPADDING="1"')
     inside = font(inside, NUMBER_SIZE)
+    if shown.exponent:
+        return table([f"<TD>{inside}</TD><TD>{POINT_SPACE}{rich(times(shown.exponent))}</TD>"])
     widest = sum(max(map(len, column)) + 1 for column in zip(*shown.grid, strict=True))
     return _unstretched(inside) if len(plain(shown.name)) > widest else inside
+
+
+def times(exponent: int) -> Text:
+    """The power of ten by which numbers beside it are to be multiplied."""
+    return Run("× 10"), Run(str(exponent).replace("-", "−"), "sup")
 
 
 def _cell(text: str, ink: Ink) -> str:
@@ -226,6 +241,21 @@ def _heat(shown: Shown) -> str:
     ]
     border = BARE.replace('BORDER="0"', f'BORDER="1" COLOR="{palette.STRUCK_ARROW}"', 1)
     return _unstretched(table([f'<TD CELLPADDING="3">{table(rows, border)}</TD>']))
+
+
+def _image(shown: Shown) -> str:
+    if not shown.image:
+        return ""
+    side = f'WIDTH="{pixel(shown)}" HEIGHT="{pixel(shown)}" FIXEDSIZE="TRUE"'
+    colours = [[palette.pictured(colour) for colour in row] for row in shown.image]
+    rows = ["".join(f'<TD {side} BGCOLOR="{c}"></TD>' for c in row) for row in colours]
+    border = BARE.replace('BORDER="0"', f'BORDER="1" COLOR="{palette.STRUCK_ARROW}"', 1)
+    return _unstretched(table([f'<TD CELLPADDING="3">{table(rows, border)}</TD>']))
+
+
+def pixel(shown: Shown) -> int:
+    """The side of a square of a picture."""
+    return max(2, min(5, 90 // max(len(shown.image), len(shown.image[0]))))
 
 
 def _summary(shown: Shown) -> str:

@@ -45,6 +45,7 @@ OTHERWISE = {
 """What boxes are in other views than that of blocks."""
 LANES = ("parameters", "forward →", "cache", "← backward", "gradients", "updates")
 STATES = {
+    "not differentiable": "of whole numbers: there is no gradient",
     "constant": "array made in the code, no input",
     "random": "drawn by chance, and the same in both passes",
     "NaN": "an element is no number",
@@ -141,6 +142,8 @@ def _values(diagram: Diagram) -> Iterator[Key]:
         yield Key("heat", "elements from −max to max, on one scale for arrays of a kind")
         if any(x is None for item in shown for row in item.heat for x in row):
             yield Key("ground", "NaN", "", palette.HEAT_NAN)
+    if any(item.image for item in shown):
+        yield Key("image", "a picture as it is")
     if any(item.state == "not computed" for item in shown):
         yield Key("struck", "not computed, and not zero", "dX", palette.STRUCK)
     if any("0" in row for item in shown for row in item.grid):
@@ -264,6 +267,14 @@ def _heat(key: Key) -> Block:
     return Block(2.0 * len(levels) + 2, 11, marks)
 
 
+def _image(key: Key) -> Block:
+    """Three greys beside each other."""
+    greys = [palette.pictured(grey) for grey in ("#303030", "#909090", "#e0e0e0")]
+    marks: list[Mark] = [Box(0.5 + 4 * i, 1, 4, 9, grey) for i, grey in enumerate(greys)]
+    marks.append(Box(0.5, 0.5, 12, 10, CLEAR, palette.STRUCK_ARROW))
+    return Block(13, 11, marks)
+
+
 def _ground(key: Key) -> Block:
     return Block(9, 9, (Box(0, 0, 9, 9, key.colour),))
 
@@ -281,6 +292,7 @@ LOOKS: dict[str, Callable[[Key], Block]] = {
     "wire": _wire,
     "heat": _heat,
     "ground": _ground,
+    "image": _image,
     "words": _words,
     "struck": lambda key: line((Run(key.sort),), key.colour, struck=True),
 }
@@ -313,7 +325,13 @@ def _cells(key: Key) -> str:
         style = ' STYLE="DASHED"' if ink.dashed else ""
         sample = f'BORDER="1" COLOR="{ink.border}" BGCOLOR="{ink.ground}" WIDTH="{WIDE}"{style}'
         return f"<TD {sample}> </TD><TD>{text}</TD>"
-    sign = {"arrow": "⇢" if key.dash else "→", "loop": "↺", "wire": "―", "heat": "− 0 +"}
+    sign = {
+        "arrow": "⇢" if key.dash else "→",
+        "loop": "↺",
+        "wire": "―",
+        "heat": "− 0 +",
+        "image": "▒",
+    }
     shown = label.html(sign.get(key.look, key.sort or ("■" if key.look == "ground" else "")))
     if key.look == "struck":
         shown = f"<S>{shown}</S>"
