@@ -152,9 +152,8 @@ def _outline(shown: Shown) -> tuple[Any, ...]:
     return _stem(plain(shown.name)), shown.shape, shown.state == "not computed"
 
 
-def _heading(nodes: list[Node]) -> tuple[tuple[str, str], ...]:
-    found = [(node.kind, _stem(node.name)) for node in nodes if node.lane == FORWARD_LANE]
-    return tuple(sorted(found))
+def _heading(nodes: list[Node]) -> tuple[str, ...]:
+    return tuple(sorted(_stem(node.name) for node in nodes if node.lane == FORWARD_LANE))
 
 
 def _start(line: str) -> str:

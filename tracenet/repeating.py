@@ -48,7 +48,7 @@ class _Repeats:
 
     def _place(self, node: Node) -> Place:
         boxes = self.boxes[self.turn[node.column]]
-        here = self.offset[node.column], node.lane, node.kind
+        here = self.offset[node.column], node.lane, _kind(node)
         return (*here, sum(place[:3] == here for place in boxes))
 
     def _share(self) -> bool:
@@ -87,13 +87,16 @@ class _Repeats:
         after = self.boxes[2].get(place, standing)
         ends = self.boxes[0].get(place, standing), self.boxes[-1].get(place, standing)
         same = ends[0].name == ends[1].name
+        last = ends[1] if ends[1].kind == "loss" else node  # a sum over all repeats ends there
         times = Run(f"  ×{self.count}")
         return replace(
             node,
+            kind=last.kind,
             name=node.name if same else f"{ends[0].name} … {ends[1].name}",
             title=(*self._general(node.title, after.title), *([times] if node.title else [])),
             lines=tuple(self._general(a, b) for a, b in zip(node.lines, after.lines)),
-            shown=tuple(self._shown(node.shown, after.shown, ends[1].shown)),
+            shown=tuple(self._shown(node.shown, after.shown, ends[1].shown))
+            or (last.shown if last.kind == "loss" else ()),
             table=tuple(
                 tuple(self._general(a, b) for a, b in zip(one, two))
                 for one, two in zip(node.table, after.table)
@@ -180,3 +183,8 @@ class _Repeats:
         """The repeat that an arrow begins in or leads to, counted from the first."""
         ends = [id for id in (edge.tail, edge.head) if id in self.at]
         return min(self.turns[id] for id in ends)
+
+
+def _kind(node: Node) -> str:
+    """What a box is in its repeat: the last one may end in the loss."""
+    return "forward" if node.kind == "loss" else node.kind

@@ -38,6 +38,15 @@ def lstm(steps: int = STEPS) -> Trace:
 
 
 @cache
+def flat(steps: int = STEPS) -> Trace:
+    """Its loop is of statements."""
+    rng = np.random.RandomState(0)
+    shapes = (steps, 2, 3), (steps, 2, 2), (2, 4), (3, 4), (4, 4), (4,), (4, 2)
+    given = (0.5 * rng.randn(*shape) for shape in shapes)
+    return tracer.trace(recurrent.loss_by_statements, *given).backward()
+
+
+@cache
 def deep() -> Trace:
     """Fifty layers in 24 residual blocks, between a first and a last layer."""
     return tracer.trace(residual.network, *residual.example())
@@ -70,6 +79,8 @@ CHOSEN = {
     "lstm in shapes": _of(lstm, fold="one", values="shapes"),
     "lstm network": _of(lstm, view="network", fold="one"),
     "lstm cache": _of(lstm, view="cache", fold="one"),
+    "flat to one": _of(flat, fold="one"),
+    "flat to ends": _of(flat),
     "deep": _of(deep),
     "deep to one": _of(deep, fold="one"),
     "deep network": _of(deep, view="network", fold="one"),

@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from tests.render.pictures import STEPS, deep, deep_by_statements, lstm, over_time, rnn, rnn_by_hand
+from tests.networks import recurrent
+from tests.render.pictures import (
+    STEPS,
+    deep,
+    deep_by_statements,
+    flat,
+    lstm,
+    over_time,
+    rnn,
+    rnn_by_hand,
+)  # fmt: skip
 from tracenet import tracer
 from tracenet.commands import main
 from tracenet.diagram import BACKWARD_LANE, FORWARD_LANE, plain
@@ -155,6 +165,41 @@ def test_a_repeat_of_two_columns_folds_to_two_boxes():
     assert titles(diagram, BACKWARD_LANE) == ["f backward  ×50", "x backward  ×50", "loss backward"]
     (weights,) = [n for n in of_kind(diagram, "parameter") if "weights" in n.name]
     assert plain(weights.shown[0].name) == "weights[l−1]"
+
+
+def test_a_loop_of_statements_folds_to_its_statements():
+    diagram = flat().diagram(fold="one")
+    assert titles(diagram, FORWARD_LANE) == ["h  ×20", "p  ×20", "loss  ×20"]
+    (loss,) = of_kind(diagram, "loss")
+    assert loss.shown[0].data == flat().result
+    back = ["h backward  ×20", "p backward  ×20", "loss backward  ×20"]
+    assert titles(diagram, BACKWARD_LANE) == back
+    names = {node.id: node.name for node in diagram.nodes}
+    expected = {"h", "loss", "h backward", "p backward", "loss backward"}
+    assert {names[edge.tail] for edge in loops(diagram)} == expected
+    ends = flat().diagram()
+    assert titles(ends, FORWARD_LANE) == ["h", "p", "loss", "⋯ ×18", "h", "p", "loss"]
+
+
+@pytest.mark.parametrize("steps", [5, 20])
+def test_a_loop_of_one_statement_has_a_box_for_each_turn(steps):
+    rng = np.random.RandomState(0)
+    shapes = (steps, 2, 3), (2, 4), (3, 4), (4, 4), (4,)
+    trace = tracer.trace(recurrent.last_state, *(0.5 * rng.randn(*shape) for shape in shapes))
+    assert titles(trace.diagram(fold=False), FORWARD_LANE) == ["h"] * steps + ["loss"]
+    folded = trace.backward().diagram(fold="one")
+    assert titles(folded, FORWARD_LANE) == [f"h  ×{steps}", "loss"] and len(loops(folded)) == 2
+
+
+def test_a_loop_that_fills_an_array_is_one_box():
+    def filled(x):
+        out = np.zeros(6)
+        for i in range(6):
+            out[i] = x[i] * 2
+        return np.sum(out)
+
+    names = [n.name for n in lane(tracer.trace(filled, np.ones(6)).diagram(), FORWARD_LANE)]
+    assert names.count("out") == 1
 
 
 def test_few_blocks_are_not_folded_unless_that_is_asked_for():
