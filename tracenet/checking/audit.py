@@ -45,6 +45,8 @@ def audit(run: Run, case: Case) -> Audit | None:
     note = run.note(case.backward)
     if note is None or case.forward is None or case.whole or case.home is not None:
         return None
+    if case.elementwise or not case.targets:
+        return None
     seeds = set(case.seeds.values())
     handed = names_handed(note)
     kept = {i: name for i, name in handed.items() if i not in seeds and run.floating(i)}

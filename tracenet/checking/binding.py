@@ -7,9 +7,9 @@ import ast
 from ..recording import source
 from ..records import Op
 from .case import Case
-from .claims import Target
 from .reference import Judged
 from .run import Run
+from .target import Target
 from .verdict import Fault
 
 

@@ -12,13 +12,13 @@ from typing import Any
 
 from ..errors import TracenetError
 from ..recording.notes import Ref
-from .claims import Target
 from .conventions import conventional, near
 from .excerpt import Excerpt
 from .misfit import misfit
 from .reference import Judged, factors_of, reference_of
 from .run import Run
 from .statement import Known, locate
+from .target import Target
 from .verdict import SHAPE, Fault, Verdict, compare, largest
 
 
@@ -106,8 +106,8 @@ def _again(run: Run, one: Judged, corrected: dict[int, Any]) -> list[tuple[Targe
         verdict = compare(
             values[target.got], before.expected, factors_of(run, one.case), 0.0, around
         )
-        like = {v.factor for t, v in one.outputs if t.parameter and v.right}
-        alike = all(f is not None and near(f, verdict.factor) for f in like)
+        like = {v.factor for t, v in one.outputs if t.parameter and v.right and v.factor}
+        alike = all(near(f, verdict.factor) for f in like if f is not None)
         known = conventional(one.case, target, verdict, alike)
         verdicts.append((target, replace(verdict, convention=known)))
     return verdicts

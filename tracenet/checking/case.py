@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..records import Block
-from .claims import Target
 from .run import Run
+from .target import Target
 
 
 @dataclass(slots=True)
@@ -20,6 +20,7 @@ class Case:
     inside: the places of the cases whose blocks ran inside this one. home: the run of the forward
     block, where that is another one; given: values of it that are replaced. elementwise: whether it
     is a derivative f′(z) that others multiply with the gradient, and no gradient itself.
+    note: what else there is to say of it.
     """
 
     backward: Block
@@ -33,6 +34,7 @@ class Case:
     home: Run | None = None
     given: dict[int, Any] = field(default_factory=dict)
     elementwise: bool = False
+    note: str = ""
 
     @property
     def whole(self) -> bool:

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from ..ops import MIXING
 from ..recording.notes import Note, Ref
-from ..recording.phases import BACKWARD_NAME, DERIVATIVE_NAME
+from ..recording.phases import DERIVATIVE_NAME, called_backward
 from ..records import BACKWARD, FORWARD, Block
 from .byhand import rebuilt
 from .case import Case
-from .claims import Target, incoming, inputs, missing, nested, outputs, seeds, target, targets
+from .claims import incoming, inputs, missing, nested, outputs, seeds, targets
+from .lossless import compares, from_error
 from .match import Named, arrays
 from .run import Run
+from .target import Target, target
 from .whole import flat, from_loss, own_loss
 
 
@@ -30,7 +32,7 @@ def cases(run: Run) -> list[Case]:
         if _is_backward(run, block):
             found.append(_case(run, block))
         elif block.phase == FORWARD:
-            both = flat(run, block)
+            both = flat(run, block) or _without_loss(run, block)
             if both is not None:
                 found.append(both)
     depth = {block.id: len(run.trace.around(block.id)) for block in blocks}
@@ -43,6 +45,18 @@ def cases(run: Run) -> list[Case]:
             if other.backward.id in around:
                 other.inside.append(k)
     return found
+
+
+def _without_loss(run: Run, block: Block) -> Case | None:
+    """A function with both passes that goes straight to the error; None if it is none."""
+    name, note = block.function.rpartition(".")[2], run.note(block)
+    if note is None or run.loss() is not None:
+        return None
+    own = {op.id for op in run.ops_in(block) if op.block == block.id}
+    if block.parent is not None and not called_backward(name) and not compares(run, own):
+        return None
+    found = from_error(run, block, None, run.inside[block.id], note)
+    return found if found.targets else None
 
 
 def _claim_parameters(run: Run, found: list[Case]) -> None:
@@ -83,7 +97,7 @@ def _is_backward(run: Run, block: Block) -> bool:
     name = block.function.rpartition(".")[2]
     if block.parent is None:
         note = run.note(block)
-        return bool(BACKWARD_NAME.fullmatch(name) and note and (
+        return bool(called_backward(name) and note and (
             incoming(run, note, None) or run.loss() is None))  # fmt: skip
     if block.phase != BACKWARD or not block.handwritten:
         return False
@@ -91,7 +105,7 @@ def _is_backward(run: Run, block: Block) -> bool:
     if again and "<lambda>" not in block.function:
         return False  # a forward function that the backward code calls again
     inside = run.trace.blocks[block.parent].phase == BACKWARD
-    return block.of is not None or not inside or BACKWARD_NAME.fullmatch(name) is not None
+    return block.of is not None or not inside or called_backward(name)
 
 
 def _case(run: Run, block: Block) -> Case:
@@ -104,6 +118,8 @@ def _case(run: Run, block: Block) -> Case:
     name = block.function.rpartition(".")[2]
     if not given and DERIVATIVE_NAME.fullmatch(name) and not _of_loss(run, forward):
         return _derivative(run, block, forward, own, note)
+    if not given and run.loss() is None and not _of_loss(run, forward):
+        return from_error(run, block, forward, own, note)
     if not given:
         return from_loss(run, block, forward, own, note)
     if forward is None:
@@ -111,8 +127,7 @@ def _case(run: Run, block: Block) -> Case:
     begin = seeds(run, given, outputs(run, forward))
     begin |= nested(run, note, forward, begin)
     if begin and _half(run, note, forward, begin):
-        why = "it was given one gradient, and works out another from the loss itself"
-        return Case(block, forward, [], {}, [], own, why)
+        return from_loss(run, block, forward, own, note)
     if not begin:
         why = f"cannot tell which result of {forward.function} each gradient it was given is of"
         return Case(block, forward, [], {}, [], own, why)
@@ -123,7 +138,10 @@ def _case(run: Run, block: Block) -> Case:
 
 
 def _half(run: Run, note: Note, forward: Block, begin: dict[int, int | None]) -> bool:
-    """Whether a result leads to the loss, and the backward was handed it, but no gradient of it."""
+    """Whether a block works out the gradient of one of its results itself, from the loss.
+
+    That result leads to the loss, and the backward was handed it, but no gradient of it.
+    """
     loss = run.loss()
     handed = {x.id for x in note.args.values() if isinstance(x, Ref)}
     left = {x.id for x in outputs(run, forward)} - set(begin)

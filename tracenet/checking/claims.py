@@ -8,34 +8,16 @@ were exchanged are found.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from ..recording.entrance import DATA
 from ..recording.notes import UNKNOWN, Held, Note, Ref, names_returned
-from ..recording.phases import BACKWARD_NAME
-from ..records import BACKWARD, Block, Op
+from ..recording.phases import called_backward
+from ..records import BACKWARD, Block
 from .match import GRADIENT, Named, arrays, bases, by_likeness, by_name, matched
 from .run import Run
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One gradient that is claimed: `got` is the value, `of` what it should be the gradient of.
-
-    name: what the code calls it. parameter: whether `of` is a parameter, not data that flow. why:
-    what else is to be said, or why it cannot be checked where `of` is None. of_name: what the
-    forward block calls what it is the gradient of. raw: what was returned in the place of an array.
-    """
-
-    name: str
-    got: int | None
-    of: int | None
-    parameter: bool = False
-    why: str = ""
-    of_name: str = ""
-    raw: Any = UNKNOWN
-
+from .target import Target, stepped, target
 
 # ---------------------------------------------------------------------- what it was given
 
@@ -49,7 +31,7 @@ def incoming(run: Run, note: Note, forward: Block | None) -> list[Named]:
             continue
         made = run.maker.get(x.id)
         late = made is not None and made.phase == BACKWARD and x.id not in known
-        if DATA.fullmatch(name) and not (late and BACKWARD_NAME.fullmatch(note.code.co_name)):
+        if DATA.fullmatch(name) and not (late and called_backward(note.code.co_name)):
             continue
         first = not found and (late or x.id not in run.touched)
         if GRADIENT.fullmatch(name) or first:
@@ -102,7 +84,11 @@ def nested(run: Run, note: Note, forward: Block, have: dict[int, Any]) -> dict[i
     for name, tree in note.args.items():
         if isinstance(tree, dict):
             given = [x for x in arrays(tree, name) if GRADIENT.fullmatch(x.name)]
-            found.update((of.id, g.id) for g in given if (of := by_name(g, flat)) is not None)
+            for g in given:
+                alike = [x for x in flat if run.shape(x.id) == run.shape(g.id)]
+                of = by_name(g, flat) or by_likeness(g, alike)
+                if of is not None:
+                    found[of.id] = g.id
         elif isinstance(tree, (tuple, list)) and GRADIENT.fullmatch(name):
             shapes = lambda trees: [run.shape(x.id) for x in arrays(trees, "")]
             for item in items:
@@ -161,7 +147,8 @@ def targets(
     free = [x for x in given if x.id not in have]
     found += [target(run, g, of, home) for g, of in matched(left, free, run.shape, home.shape)]
     if home is run:
-        found += _stepped(run, block, given, {t.of for t in found})
+        parameters = [x for x in given if x.id not in {t.of for t in found}]
+        found += stepped(run, block, parameters)
     handed = {x.name: x.id for name, tree in note.args.items() for x in arrays(tree, name)}
     return [_alone(run, t, handed) for t in found if t.of is not None or t.of_name]
 
@@ -243,51 +230,6 @@ def _is_gradient(x: Named, inputs: set[str]) -> bool:
     if inputs.intersection(bases(x.name)):
         return True
     return any(GRADIENT.fullmatch(name) for name in ((x.name,) if x.top else (x.name, x.group)))
-
-
-def _stepped(run: Run, block: Block, given: list[Named], have: set[int | None]) -> list[Target]:
-    """The gradients by which a block that also updates its parameters did so: W -= rate * g."""
-    parameters = {x.id: x for x in given if run.parameter(x.id) and x.id not in have}
-    found = []
-    for op in run.ops_in(block):
-        if op.rule == "subtract" and op.ins[0] in parameters:
-            of, step = parameters[op.ins[0]], run.maker.get(op.ins[1])
-            if step is not None and step.rule == "multiply":
-                arrays_ = [i for i in step.ins if run.shape(i) == run.shape(of.id)]
-                numbers = [i for i in step.ins if not run.shape(i)]
-                if len(arrays_) == len(numbers) == 1 and not _momentum(run, op, block, arrays_[0]):
-                    found.append(target(run, Named(f"d{of.name}", arrays_[0]), of))
-    return found
-
-
-def _momentum(run: Run, op: Op, block: Block, id: int) -> bool:
-    """Whether a step was worked out by the function that takes it: no gradient, but Adam's say."""
-    maker = run.maker.get(id)
-    return op.block != block.id and maker is not None and maker.block == op.block
-
-
-def target(run: Run, gradient: Named, of: Named | None, home: Run | None = None) -> Target:
-    """The claim that one value is the gradient of another."""
-    if of is None:
-        why = f"cannot tell what {gradient.name} is the gradient of"
-        return Target(gradient.name, gradient.id, None, why=why)
-    got = before_clipping(run, gradient.id)
-    why = "before clipping" if got != gradient.id else ""
-    return Target(gradient.name, got, of.id, (home or run).parameter(of.id), why, of.name)
-
-
-def before_clipping(run: Run, id: int) -> int:
-    """The gradient as it was before it was clipped: that is a step of its own."""
-    op = run.maker.get(id)
-    while op is not None and op.rule in ("clip", "write"):
-        source = op.ins[0] if op.rule == "clip" else op.ins[1]
-        maker = run.maker.get(source)
-        if op.rule == "write" and (
-            run.shape(source) != run.shape(id) or maker is None or maker.rule != "clip"
-        ):
-            break
-        id, op = source, maker
-    return id
 
 
 def missing(run: Run, found: list[Target], given: list[Named], every: bool = False) -> list[Target]:

@@ -6,9 +6,9 @@ from collections import Counter
 from dataclasses import replace
 
 from .case import Case
-from .claims import Target
 from .reference import Judged
 from .run import Run
+from .target import Target
 from .verdict import EXACT, SCALED, Verdict
 
 
@@ -40,7 +40,8 @@ def _odd_ones(judged: list[Judged]) -> dict[int, float]:
     found: dict[int, float] = {}
     for one in judged:
         if one.case.whole:
-            rows = [(t, v) for t, v in one.outputs if t.parameter and v.kind in (EXACT, SCALED)]
+            rows = [(t, v) for t, v in one.outputs if t.parameter and v.factor is not None]
+            rows = [(t, v) for t, v in rows if v.kind in (EXACT, SCALED)]
             if rows:
                 most = Counter(round(v.factor or 0, 9) for _, v in rows).most_common()
                 top = max(most, key=lambda item: (item[1], item[0] == 1.0))[0]

@@ -13,10 +13,21 @@ from typing import Any
 import numpy as np
 
 from ..records import FORWARD, Block
-from .claims import Target
 from .reference import Judged, factors_of, reference_of
 from .run import Run
-from .verdict import EXACT, SCALED, SHAPE, UNCHECKED, WRONG, Verdict, compare, largest, tolerance
+from .target import Target
+from .verdict import (
+    EXACT,
+    SCALED,
+    SHAPE,
+    UNCHECKED,
+    WRONG,
+    Verdict,
+    compare,
+    fits_up_to_m,
+    largest,
+    tolerance,
+)
 
 TRIES = 8
 """How many values before a result are tried as what a block was given the gradient of."""
@@ -42,11 +53,6 @@ def _right(whole: Judged) -> bool:
     return not whole.bad and any(t.parameter and v.right for t, v in whole.outputs)
 
 
-def _fits(verdict: Verdict) -> bool:
-    """Whether a gradient is right, or scaled by the number of examples."""
-    return verdict.kind == EXACT or verdict.reason.lstrip("1/").startswith("m")
-
-
 def _changed(one: Judged, target: Target, verdict: Verdict) -> None:
     one.outputs = [(t, verdict if t is target else v) for t, v in one.outputs]
 
@@ -67,7 +73,7 @@ def _shares(run: Run, one: Judged) -> None:
         share = found.get(apart.alias(target.of)) if target.of is not None else None
         if _deviates(verdict) and share is not None:
             again = compare(verdict.got, share, factors_of(run, one.case))
-            known = again.kind == SCALED and _fits(again)
+            known = again.kind == SCALED and fits_up_to_m(again)
             reason = "the share of this call" if again.kind == EXACT else again.reason
             _changed(one, target, replace(again, convention=known, reason=reason))
 
@@ -167,7 +173,7 @@ def _really(run: Run, one: Judged, verdict: Verdict) -> str:
     for id, gradient in one.reference.items():
         value = run.trace.values.get(id)
         if value is not None and value.name and np.shape(gradient) == np.shape(verdict.got):
-            if np.any(gradient) and _fits(compare(verdict.got, gradient, factors)):
+            if np.any(gradient) and fits_up_to_m(compare(verdict.got, gradient, factors)):
                 return value.name
     return ""
 
@@ -194,7 +200,7 @@ def _left(run: Run, one: Judged) -> Iterator[Any]:
     spans = [(b.file, b.line, _end(run, b)) for b in blocks]
     for place in run.trace.left:
         inside = any(f == place.file and a <= place.line <= z for f, a, z in spans)
-        if inside and "plain array" in place.why:
+        if inside and (not one.case.whole or "plain array" in place.why):  # a print is no leak
             yield place
 
 

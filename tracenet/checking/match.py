@@ -136,4 +136,4 @@ def by_likeness(gradient: Named, inputs: list[Named]) -> Named | None:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"_?(prev|previous|in|inp|data)$|^prev_|s$", "", name.lower())
+    return re.sub(r"_?(prev|previous|next|in|inp|data)$|^(prev|next)_|s$", "", name.lower())

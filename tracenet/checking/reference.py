@@ -12,9 +12,9 @@ from ..errors import TracenetError
 from ..recording.notes import UNKNOWN
 from . import ties
 from .case import Case
-from .claims import Target
 from .excerpt import Excerpt
 from .run import Run
+from .target import Target
 from .verdict import EXACT, MISSING, SHAPE, UNCHECKED, Fault, Verdict, compare, largest
 
 SLIGHT = 1e-5
@@ -58,7 +58,7 @@ def alone(run: Run, case: Case) -> Judged:
     got = {t.got: run.trace.data(t.got) for t in case.targets if t.got is not None}
     around = max((largest(g) for g in reference.values()), default=0.0)
     verdicts = [(t, _verdict(run, case, t, got, reference, excerpt, around)) for t in case.targets]
-    note = ""
+    note = case.note
     if excerpt.numerical:
         note = f"numerical derivatives of {', '.join(sorted(excerpt.numerical))}, which has no rule"
     return Judged(case, verdicts, excerpt, note=note, reference=reference)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .audit import Audit
-from .claims import Target
 from .judge import Judged
+from .target import Target
 from .verdict import EXACT, SCALED, UNCHECKED, Fault, Verdict
 
 
@@ -60,6 +60,13 @@ class Checked:
         return all(output.verdict.kind == UNCHECKED for output in self.outputs)
 
     @property
+    def why_unchecked(self) -> str:
+        """Why nothing of it could be checked, in words; `""` where something was."""
+        if not self.unchecked:
+            return ""
+        return self.note or next((o.verdict.reason for o in self.outputs), "")
+
+    @property
     def worst(self) -> float:
         """The largest deviation of a wrong gradient."""
         return max((o.verdict.deviation for o in self.outputs if o.verdict.bad), default=0.0)
@@ -103,9 +110,8 @@ class Report:
     def sentence(self) -> str:
         """One sentence that says what to look at."""
         if not self.blocks or not self.checked:
-            return self.why or "Nothing could be checked: " + "; ".join(
-                dict.fromkeys(b.note for b in self.blocks if b.note)
-            )
+            whys = dict.fromkeys(why for b in self.blocks if (why := b.why_unchecked))
+            return self.why or "Nothing could be checked: " + "; ".join(whys)
         first = next((b for b in self.blocks if b.fault is not None), None)
         if first is not None:
             return _look(first, len(self.faults))

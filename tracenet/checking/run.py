@@ -9,7 +9,7 @@ import numpy as np
 
 from ..notation import LOSS
 from ..recording.notes import UNKNOWN, Note, Ref, returned
-from ..recording.phases import BACKWARD_NAME
+from ..recording.phases import called_backward
 from ..records import FORWARD, Block, Op
 from ..trace import Trace
 
@@ -138,7 +138,7 @@ class Run:
         op = self.maker.get(id)
         if op is None or op.phase != FORWARD:
             return False
-        return not BACKWARD_NAME.fullmatch(self.trace.blocks[op.block].function.rpartition(".")[2])
+        return not called_backward(self.trace.blocks[op.block].function.rpartition(".")[2])
 
     def _loss_name(self, id: int, block: int) -> bool:
         value, home = self.trace.values[id], self.trace.blocks[block]

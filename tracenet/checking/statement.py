@@ -19,10 +19,10 @@ from ..ops import BY_NAME, Rule
 from ..records import Op
 from .binding import bound_last, shared_binding
 from .case import Case
-from .claims import Target
 from .match import bases
 from .reference import Judged
 from .run import Run
+from .target import Target
 from .verdict import Fault, compare
 
 NO_RULE = Rule("", print, ("*inputs",))

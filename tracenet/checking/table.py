@@ -28,11 +28,11 @@ def table(report: Report) -> str:
 def _rows(report: Report) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for block, count in _grouped(report):
-        name = block.backward + (f" ×{count}" if count > 1 else _call(block))
+        name = _cut(block.backward) + (f" ×{count}" if count > 1 else _call(block))
         mark = "WRONG" if block.bad else "-" if block.unchecked else "ok"
         if block.passed_on:
             mark = "passed on"
-        first = (mark, name, f"{short(block.file)}:{block.line}" if block.file else "")
+        first = (mark, name, f"{_end(short(block.file))}:{block.line}" if block.file else "")
         rows.append((*first, _summary(block)))
         if block.bad and not block.passed_on:
             rows += [("", f"  {o.name}", "", said(o.verdict)) for o in block.outputs]
@@ -40,6 +40,16 @@ def _rows(report: Report) -> list[tuple[str, ...]]:
             rows.append(("", f"  line {block.fault.line}", "", block.fault.statement))
         rows += [("", "", "", remark) for remark in _remarks(block)]
     return rows
+
+
+def _cut(name: str) -> str:
+    """A name that fits into a column; an expression that was called has its text for a name."""
+    return name if len(name) <= WIDTH else name[: WIDTH - 1] + "…"
+
+
+def _end(path: str) -> str:
+    """The end of a path, where all of it does not fit into a column."""
+    return path if len(path) <= WIDTH else "…/" + "/".join(path.split("/")[-2:])[-WIDTH:]
 
 
 def _call(block: Checked) -> str:
@@ -61,8 +71,10 @@ def _grouped(report: Report) -> list[tuple[Checked, int]]:
 
 def _summary(block: Checked) -> str:
     if block.unchecked:
-        return f"unchecked: {block.note}" if block.note else "unchecked"
+        return ": ".join(filter(None, ("unchecked", block.why_unchecked)))
     against = f"against {block.forward}" if block.forward else "against the loss"
+    if block.note.startswith("no loss"):
+        against = "from the error on"
     if block.passed_on:
         wrong = _list([o.name for o in block.outputs if o.verdict.bad])
         return f"{against}: {wrong} wrong, {block.note or 'by what the blocks inside it returned'}"
@@ -77,9 +89,10 @@ def _summary(block: Checked) -> str:
     return f"{against}: " + "; ".join(parts) if parts else against
 
 
-def _list(names: list[str]) -> str:
+def _list(names: list[str], most: int = 8) -> str:
     names = list(dict.fromkeys(names))
-    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _remarks(block: Checked) -> list[str]:
@@ -93,7 +106,13 @@ def _remarks(block: Checked) -> list[str]:
             (audit.written, "writes over its argument {}"),
         ):
             if names:
-                found.append(text.format(_list(list(names))))
+                found.append(text.format(_list(list(names), 4)))
+    said_of: dict[str, list[str]] = {}
+    for o in block.outputs:
+        if o.verdict.kind == EXACT and o.verdict.reason:
+            said_of.setdefault(o.verdict.reason, []).append(o.name)
+    if not block.bad:
+        found += [f"{_list(names, 4)}: {reason}" for reason, names in list(said_of.items())[:3]]
     unknown = [o for o in block.outputs if o.verdict.kind == UNCHECKED]
     if unknown and not block.unchecked:
         found += [f"{o.name} unchecked: {o.verdict.reason}" for o in unknown[:3]]

@@ -14,9 +14,9 @@ import numpy as np
 
 from ..ops import BY_NAME
 from .case import Case
-from .claims import Target
 from .excerpt import Excerpt
 from .run import Run
+from .target import Target
 from .verdict import EXACT, Verdict, largest, tolerance
 
 KINKED = {"maximum", "minimum", "absolute", "max", "min", "clip"}

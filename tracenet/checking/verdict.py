@@ -84,7 +84,8 @@ def compare(
     g, r = np.asarray(given, dtype=float), np.asarray(reference, dtype=float)
     near = _near(g, r, allowed, 1e-6 * around)
     if near is not None:
-        return Verdict(EXACT, 1.0, near, cosine=1.0, got=got, expected=expected)
+        factor = 1.0 if np.any(r) else None  # zero is right under any
+        return Verdict(EXACT, factor, near, cosine=1.0, got=got, expected=expected)
     apart, where = _deviation(g, r, 1e-6 * around)
     both: dict[str, Any] = {"got": got, "expected": expected, "where": where}
     cosine = _cosine(g, r)
@@ -98,6 +99,11 @@ def compare(
         reason = _known(k, factors or {}, allowed)
         return Verdict(SCALED, k, apart, cosine=cosine, reason=reason, **both)
     return Verdict(WRONG, None, apart, cosine=cosine, reason=_why(g, r, allowed), **both)
+
+
+def fits_up_to_m(verdict: Verdict) -> bool:
+    """Whether a gradient is right, or scaled by the number of examples."""
+    return verdict.kind == EXACT or verdict.reason.lstrip("1/").startswith("m")
 
 
 def _array(x: Any) -> np.ndarray:

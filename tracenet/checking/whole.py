@@ -8,22 +8,22 @@ from collections.abc import Iterator
 from ..recording.notes import UNKNOWN, Note, Ref, names_returned
 from ..records import FORWARD, Block
 from .case import Case
-from .claims import Target, inputs, missing, target, targets
+from .claims import inputs, missing, targets
 from .match import GRADIENT, Named, arrays, bases, by_key, by_name
 from .run import Run
+from .target import Target, target
 
 
 def from_loss(run: Run, block: Block, forward: Block | None, own: list[int], note: Note) -> Case:
-    """A whole backward pass, or the backward of the loss itself."""
+    """A whole backward pass, or the backward of the loss itself, in a run that has a loss."""
     before = [run.places[op.id] for op in run.ops if run.places[op.id] not in set(own)]
     loss = own_loss(run, forward) if forward is not None else None
     loss = run.loss() if loss is None else loss
-    if loss is None:
-        return Case(block, forward, [], {}, [], own, "no loss was computed in this run")
+    assert loss is not None
     if _iterated(run, loss):
         why = "its loss is of several iterations; the blocks in it are judged alone"
         return Case(block, forward, [], {}, [], own, why)
-    known = _named_values(run, set(own))
+    known = named_values(run, set(own))
     if forward is not None:  # a result without a name is of what the loss was computed from
         known = [*_computed(run, inputs(run, forward)), *known]
         if own_loss(run, forward) is not None:  # of what was predicted, not of the labels
@@ -51,12 +51,16 @@ def _returned(run: Run, block: Block) -> bool:
 
 
 def own_loss(run: Run, forward: Block) -> int | None:
+    """The loss that a block returned: the loss of the run, wherever it stands, or its first result."""
     result = run.result(forward)
-    first = result[0] if isinstance(result, tuple) and result else result
+    items = list(result) if isinstance(result, tuple) else [result]
+    if any(isinstance(item, Ref) and item.id == run.loss() for item in items):
+        return run.loss()
+    first = items[0] if items else None
     return first.id if isinstance(first, Ref) and run.scalar(first.id) else None
 
 
-def _named_values(run: Run, without: set[int], among: set[int] | None = None) -> list[Named]:
+def named_values(run: Run, without: set[int], among: set[int] | None = None) -> list[Named]:
     """The parameters, the data, and the named values of the forward pass, the last of each name.
 
     without: operations whose values are left out. among: the values to choose from, all by default.
@@ -88,14 +92,14 @@ def flat(run: Run, block: Block) -> Case | None:
         return None
     if _iterated(run, loss):
         return None
-    claimed = _flat_targets(run, block, loss)
+    claimed = flat_targets(run, block, loss)
     return Case(block, None, own, {loss: None}, claimed, own) if claimed or top else None
 
 
-def _flat_targets(run: Run, block: Block, loss: int) -> list[Target]:
+def flat_targets(run: Run, block: Block, loss: int) -> list[Target]:
     """What a function with both passes claims: what it names, or returns, as gradients of others."""
     leading = run.leading(loss)
-    inputs = _named_values(run, set(), leading)
+    inputs = named_values(run, set(), leading)
     note = run.note(block)
     for name, tree in (note.final if note is not None else {}).items():
         if isinstance(tree, Ref) and tree.id in leading and run.floating(tree.id):

@@ -27,6 +27,7 @@ class Target:
     iteration: int | None = None
     lines: str | None = None
     cells: str | None = None
+    pairs: tuple[str, ...] = ()
 
     @property
     def is_part(self) -> bool:
@@ -44,10 +45,15 @@ def takes_target(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def taking(target: str, call: str | None, iteration: int | None, lines: str | None,
-               cells: str | None, **options: Any) -> None:  # fmt: skip
-        command(Target(target, call, iteration, lines, cells), **options)
+               cells: str | None, pairs: tuple[str, ...], **options: Any) -> None:  # fmt: skip
+        from ..recording.phases import paired
+
+        with paired(dict(reversed(_functions(pair)) for pair in pairs)):  # type: ignore[arg-type,misc]
+            command(Target(target, call, iteration, lines, cells, pairs), **options)
 
     parameters = (
+        click.option("--pair", "pairs", metavar="FORWARD=BACKWARD", multiple=True,
+                     help="These functions are a block and its backward, whatever their names."),
         click.option("--cells", metavar="1-4,7", help="Run only these code cells of a notebook."),
         click.option("--lines", metavar="A:B", help="Only these lines of a script."),
         click.option("--iteration", type=int, metavar="N", help="Only turn N of a script's training loop."),
@@ -66,8 +72,31 @@ def run(target: Target, say: Any, noting: bool = False) -> tuple[list[Trace], Ex
     if saved is not None:
         return [saved], None
     if target.is_part:
-        return _part(target.file, target.call, target.iteration, target.lines, target.cells)
-    return _traces(target.file, target.call, target.cells, noting)
+        ran = _part(target.file, target.call, target.iteration, target.lines, target.cells)
+    else:
+        ran = _traces(target.file, target.call, target.cells, noting)
+    if ran[1] is None:
+        _check_pairs(target.pairs, ran[0])
+    return ran
+
+
+def _functions(pair: str) -> tuple[str, str]:
+    """The names of a forward function and its backward, without those of their classes."""
+    forward, equals, backward = pair.partition("=")
+    names = [name.strip().rpartition(".")[2] for name in (forward, backward)]
+    if not equals or not all(name.isidentifier() for name in names):
+        raise UsageError(f"--pair must be FORWARD=BACKWARD, two names of functions, got {pair!r}")
+    return names[0], names[1]
+
+
+def _check_pairs(pairs: tuple[str, ...], traces: list[Trace]) -> None:
+    """Raises UsageError where a function that was named did not run."""
+    ran = {call.code.co_name for trace in traces for call in trace._tape.calls if call.code}
+    for pair in pairs:
+        absent = [name for name in _functions(pair) if name not in ran]
+        if absent:
+            there = ", ".join(sorted(name for name in ran if name.isidentifier()))
+            raise UsageError(f"--pair {pair}: no function {absent[0]!r} ran; there ran {there}")
 
 
 def _part(

@@ -6,8 +6,11 @@ Names alone mislead where one function runs both passes, so what a block reads i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
+from types import MappingProxyType
 
 from ..records import BACKWARD, FORWARD, UPDATE, Block
 from .tape import Tape
@@ -17,6 +20,9 @@ DERIVATIVE_NAME = re.compile(r"(?!num|eval|approx)(.*_)?(prime|derivative|grad|g
 _WORDS = re.compile(
     r"_?(forward|backward|backprop|[fb]prop|fwd|bwd|__call__|loss|prime|derivative|gradient|grad)_?"
 )
+_VARIANT = re.compile(r"_(alt|alternative|naive|fast|vectorized|loops?|simple|v\d+)$")
+"""What sets versions of one function apart, as in `batchnorm_backward_alt`."""
+
 _ARRANGES = {"getitem", "reshape", "transpose", "copy", "astype", "array"}
 """Operations that cut a batch out of the data: a forward pass has not begun with them."""
 
@@ -35,9 +41,31 @@ def _phase(function: str, around: str, step: bool) -> str:
     return UPDATE if step or _UPDATE.fullmatch(function) else FORWARD
 
 
+_PAIRS: ContextVar[Mapping[str, str]] = ContextVar("pairs", default=MappingProxyType({}))
+"""Backward functions whose names do not say so, and the forward functions that they belong to."""
+
+
+@contextmanager
+def paired(forward_of: Mapping[str, str]) -> Iterator[None]:
+    """Takes functions for the backward of others: `{"bottom_data_is": "top_data_is"}`."""
+    before = _PAIRS.set(forward_of)
+    try:
+        yield
+    finally:
+        _PAIRS.reset(before)
+
+
+def called_backward(function: str) -> bool:
+    """Whether a function is called a backward, or was said to be one."""
+    pairs = _PAIRS.get()
+    named = BACKWARD_NAME.fullmatch(function) is not None and function not in pairs.values()
+    return named or function in pairs
+
+
 def is_backward(function: str) -> bool:
     """Whether a function is backward code, by its name."""
-    return bool(BACKWARD_NAME.fullmatch(function) or DERIVATIVE_NAME.fullmatch(function))
+    derivative = DERIVATIVE_NAME.fullmatch(function) and function not in _PAIRS.get().values()
+    return called_backward(function) or bool(derivative)
 
 
 def both_passes(
@@ -72,7 +100,7 @@ def both_passes(
 def _has_forward(blocks: list[Block], id: int) -> bool:
     """Whether the forward function of a `…_backward` ran before it."""
     mine = stem(blocks[id].function)
-    named = bool(BACKWARD_NAME.fullmatch(_last(blocks[id])) and mine)
+    named = called_backward(_last(blocks[id])) and bool(mine)
     return named and any(stem(block.function) == mine for block in blocks[1:id])
 
 
@@ -124,4 +152,6 @@ def up_to(blocks: list[Block], block: int | None, stop: int | None) -> Iterator[
 
 def stem(function: str) -> str:
     """What the names of a pair have in common: `linear` of `linear_backward`."""
-    return _WORDS.sub("", function)
+    owner, dot, name = function.rpartition(".")
+    name = _PAIRS.get().get(name, name)
+    return owner + dot + _WORDS.sub("", _VARIANT.sub("", name))

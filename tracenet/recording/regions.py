@@ -175,6 +175,7 @@ def _best(
     own = objects.get(block.id)
     mine = stem(block.function)
     scores = []
+    around = set(up_to(blocks, block.id, None))
     for other in blocks:
         if other.phase != FORWARD:
             continue
@@ -188,7 +189,8 @@ def _best(
         if same or read or common if keeps else free and other.id < block.id and _named_for(block):
             near = -abs(depth[block.id] - depth[other.id])
             # an object holds the cache of all its calls: what is read of it says which one
-            scores.append((same, len(read), len(common), free, near, other.id))
+            outside = other.id not in around  # a function is seldom the forward of what it calls
+            scores.append((same, outside, len(read), len(common), free, near, other.id))
     return max(scores)[-1] if scores else None
 
 

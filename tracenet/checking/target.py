@@ -1,0 +1,97 @@
+"""The claim that one value of a run is the gradient of another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..recording.notes import UNKNOWN
+from ..records import Block, Op
+from .match import Named
+from .run import Run
+
+GIVES = {"matmul", "dot", "outer", "einsum", "sum", "mean", "multiply", "divide", "transpose"}
+"""What a step that is a gradient itself was made by; a sum of others would be a momentum."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One gradient that is claimed: `got` is the value, `of` what it should be the gradient of.
+
+    name: what the code calls it. parameter: whether `of` is a parameter, not data that flow. why:
+    what else is to be said, or why it cannot be checked where `of` is None. of_name: what the
+    forward block calls what it is the gradient of. raw: what was returned in the place of an array.
+    """
+
+    name: str
+    got: int | None
+    of: int | None
+    parameter: bool = False
+    why: str = ""
+    of_name: str = ""
+    raw: Any = UNKNOWN
+
+
+def target(run: Run, gradient: Named, of: Named | None, home: Run | None = None) -> Target:
+    """The claim that one value is the gradient of another."""
+    if of is None:
+        why = f"cannot tell what {gradient.name} is the gradient of"
+        return Target(gradient.name, gradient.id, None, why=why)
+    got = before_clipping(run, gradient.id)
+    why = "before clipping" if got != gradient.id else ""
+    return Target(gradient.name, got, of.id, (home or run).parameter(of.id), why, of.name)
+
+
+def before_clipping(run: Run, id: int) -> int:
+    """The gradient as it was before it was clipped: that is a step of its own."""
+    op = run.maker.get(id)
+    while op is not None and op.rule in ("clip", "write"):
+        source = op.ins[0] if op.rule == "clip" else op.ins[1]
+        maker = run.maker.get(source)
+        if op.rule == "write" and (
+            run.shape(source) != run.shape(id) or maker is None or maker.rule != "clip"
+        ):
+            break
+        id, op = source, maker
+    return id
+
+
+def stepped(run: Run, block: Block, given: list[Named]) -> list[Target]:
+    """The gradients by which a block also updates its parameters: W -= rate * g, or W += g.
+
+    given: the values that may be parameters. A step that was worked out where it is taken is no
+    gradient, but what an optimizer made of one.
+    """
+    parameters = {x.id: x for x in given if run.parameter(x.id)}
+    found: dict[int, Target] = {}
+    for op in run.ops_in(block):
+        if op.rule not in ("add", "subtract") or len(op.ins) != 2:
+            continue
+        of, step = parameters.get(op.ins[0]), run.maker.get(op.ins[1])
+        if of is None or step is None or of.id in found:
+            continue
+        g = _without_rate(run, step, of.id)
+        if g == op.ins[1] and not (step.rule in GIVES and _renews(run, op, of)):
+            continue
+        if run.shape(g) == run.shape(of.id) and not _by_optimizer(run, op, block, g):
+            found[of.id] = target(run, Named(f"d{of.name}", g), of)
+    return list(found.values())
+
+
+def _without_rate(run: Run, step: Op, of: int) -> int:
+    """The gradient g of a step `rate * g`; the step itself where it has no rate."""
+    if step.rule == "multiply":
+        arrays = [i for i in step.ins if run.shape(i) == run.shape(of)]
+        if len(arrays) == 1 and any(not run.shape(i) for i in step.ins):
+            return arrays[0]
+    return step.outs[0]
+
+
+def _renews(run: Run, op: Op, of: Named) -> bool:
+    """Whether the result takes the parameter's place, as in `W += g`."""
+    return run.trace.values[op.outs[0]].name == run.trace.values[of.id].name
+
+
+def _by_optimizer(run: Run, op: Op, block: Block, id: int) -> bool:
+    maker = run.maker.get(id)
+    return op.block != block.id and maker is not None and maker.block == op.block
