@@ -59,6 +59,7 @@ class Shown:
     summary: lines of text when it is not: shape, least, mean and greatest element.
     heat: a small picture of a large array, rows of numbers from -1 to 1; None is NaN.
     scale: the number in the array that is 1 in `heat`.
+    bars: the shares of elements from the least to the greatest, of the largest such share.
     image: rows of colours, where the array is a picture and drawn as one.
     state: `""`, or `"not computed"`, `"not differentiable"`, `"constant"`, `"random"`, `"NaN"`,
     `"infinite"`.
@@ -77,6 +78,7 @@ class Shown:
     scale: float = field(default=1.0, compare=False)
     exponent: int = 0
     image: tuple[tuple[str, ...], ...] = ()
+    bars: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from .formulas import Formulas
 from .images import image, is_image
 from .trace import Trace
 
-VALUES = ("full", "summary", "shapes", "none")
+VALUES = ("full", "summary", "heatmap", "histogram", "shapes", "none")
 CELLS = 6
 """Arrays in a box; further ones are counted."""
 

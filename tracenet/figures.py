@@ -13,10 +13,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from .bars import histogram
 from .diagram import Shown, Text
 from .strides import dense
 
-Values = Literal["full", "summary", "shapes", "none"]
+Values = Literal["full", "summary", "heatmap", "histogram", "shapes", "none"]
 
 SIDE = 4
 """The largest height and width of a matrix that is printed in full."""
@@ -37,6 +38,7 @@ def shown(
     """An array, a number or nothing (None) as it is drawn.
 
     values: `"full"` prints small arrays and sums up large ones, `"summary"` sums up all of them,
+    `"heatmap"` and `"histogram"` draw them above their shape, or their least, mean and greatest;
     `"shapes"` and `"none"` leave the numbers out. digits: significant digits. state: what is known
     beforehand, `"constant"`; NaN and infinite elements are found here.
     """
@@ -56,6 +58,11 @@ def shown(
             name, key, array.shape, dtype, numbers, state=state, data=array, exponent=power
         )
     lines = summary(array, dtype, digits)
+    if values == "histogram":
+        bars = histogram(array)
+        return Shown(name, key, array.shape, dtype, (), lines, state=state, data=array, bars=bars)
+    if values == "heatmap":
+        lines = lines[:1]
     rows, scale = heat(array)
     return Shown(name, key, array.shape, dtype, (), lines, rows, state, array, scale)
 

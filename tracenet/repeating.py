@@ -97,6 +97,7 @@ class _Repeats:
             lines=tuple(self._general(a, b) for a, b in zip(node.lines, after.lines)),
             shown=tuple(self._shown(node.shown, after.shown, ends[1].shown))
             or (last.shown if last.kind == "loss" else ()),
+            remark=f"{node.remark} each" if node.reads and not self.shared else node.remark,
             table=tuple(
                 tuple(self._general(a, b) for a, b in zip(one, two))
                 for one, two in zip(node.table, after.table)

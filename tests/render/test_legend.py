@@ -13,7 +13,8 @@ from tests.render.test_views import circuit
 from tracenet import tracer
 from tracenet.diagram import Diagram, Edge, Node, Run, Shown
 from tracenet.render import encode
-from tracenet.render.legend import BOXES, block, html, keys
+from tracenet.render.legend import block, html
+from tracenet.render.legend_keys import BOXES, keys
 from tracenet.render.placing import placed
 from tracenet.render.sheet import sheet
 

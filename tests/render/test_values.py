@@ -9,10 +9,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from tracenet import tracer
+from tracenet.bars import BARS, histogram
 from tracenet.diagram import plain
 from tracenet.figures import exponent, shown
 from tracenet.images import LEAST, MOST, image, is_image
 from tracenet.render import encode, palette
+from tracenet.render.label import BAR_HEIGHT
+from tracenet.render.palette import QUIET
+from tracenet.render.placement import Box
+from tracenet.render.sheet import sheet
 from tracenet.render.theme import ROLES, levels
 
 SMALL = st.floats(-1e-2, 1e-2, allow_subnormal=False)
@@ -135,3 +140,43 @@ def test_whole_numbers_are_not_differentiable_and_say_so():
         return {plain(s.name): s.state for n in left for s in n.shown}
 
     assert where(np.array([0, 2])) == {"dx": "not computed", "dk": "not differentiable"}
+
+
+# ---------------------------------------------------------------------- thumbnails
+
+
+@given(arrays.arrays(float, st.integers(1, 40), elements=st.floats()))
+def test_a_histogram_counts_every_finite_element(array):
+    bars = histogram(array)
+    finite = array[np.isfinite(array)]
+    assert len(bars) == (BARS if finite.size else 0)
+    if finite.size:
+        assert max(bars) == 1 and min(bars) >= 0
+    if finite.size and finite.min() == finite.max():
+        assert sorted(bars)[-2] == 0
+
+
+def test_a_histogram_has_the_counts_of_numpy():
+    array = np.random.RandomState(0).randn(500)
+    counts, _ = np.histogram(array, bins=BARS)
+    assert histogram(array) == pytest.approx(counts / counts.max(), abs=1e-4)
+
+
+def test_thumbnails_stand_where_numbers_would():
+    small = np.arange(4.0).reshape(2, 2)
+    drawn = shown((), "x", small, values="histogram")
+    assert drawn.bars and drawn.summary[1:] and not drawn.grid and not drawn.heat
+    drawn = shown((), "x", small, values="heatmap")
+    assert len(drawn.heat) == 2 and drawn.summary == ("2 × 2 float64",) and not drawn.bars
+    assert shown((), "x", 3.0, values="histogram").grid == (("3",),)
+
+
+@pytest.mark.parametrize("values", ["heatmap", "histogram"])
+def test_thumbnails_in_every_format(values):
+    trace = tracer.trace(lambda x, W: np.sum(np.tanh(x @ W)), np.ones((2, 3)), np.eye(3)).backward()
+    diagram = trace.diagram(values=values, legend=True)
+    for format in ("svg", "pdf", "tex", "html", "dot", "json", "md"):
+        assert encode(diagram, format)
+    marks = [mark for _, group in sheet(diagram).groups for mark in group]
+    tallest = {mark.height for mark in marks if isinstance(mark, Box) and mark.fill == QUIET}
+    assert (BAR_HEIGHT in tallest) == (values == "histogram")

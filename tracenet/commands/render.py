@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..trace import Trace
 
 VIEWS = ("blocks", "network", "cache", "ops", "circuit")
+VALUES = ("full", "summary", "heatmap", "histogram", "shapes", "none")
 FOLDS = ("ends", "one")
 FORMATS = ("svg", "png", "pdf", "tex", "html", "md", "dot", "json")
 
@@ -52,7 +53,7 @@ FORMATS = ("svg", "png", "pdf", "tex", "html", "md", "dot", "json")
     "--values",
     default="full",
     show_default=True,
-    help="How much of the arrays: full, summary, shapes, none.",
+    help="How much of the arrays: full, summary, heatmap, histogram, shapes, none.",
 )
 @click.option(
     "--digits", type=int, default=4, show_default=True, help="Significant digits of numbers."
@@ -134,8 +135,8 @@ def render(
 def _check_options(view: str, values: str, digits: int, depth: int | None, **_: Any) -> None:
     if view not in VIEWS:
         raise unknown("view", view, VIEWS)
-    if values not in ("full", "summary", "shapes", "none"):
-        raise unknown("amount of values", values, ("full", "summary", "shapes", "none"))
+    if values not in VALUES:
+        raise unknown("amount of values", values, VALUES)
     if not 1 <= digits <= 17:
         raise UsageError(f"--digits must be from 1 to 17, got {digits}")
     if depth is not None and depth < 1:

@@ -164,6 +164,7 @@ def _array(shown: Shown, ink: Ink, named: bool) -> str:
         name,
         _grid(shown, ink),
         _heat(shown),
+        _bars(shown, ink),
         _image(shown),
         _summary(shown),
         _state(shown.state),
@@ -241,6 +242,28 @@ def _heat(shown: Shown) -> str:
     ]
     border = BARE.replace('BORDER="0"', f'BORDER="1" COLOR="{palette.STRUCK_ARROW}"', 1)
     return _unstretched(table([f'<TD CELLPADDING="3">{table(rows, border)}</TD>']))
+
+
+BAR, BAR_HEIGHT = 5, 22
+"""The width of a bar of a histogram and what parts it from the next; the height of the tallest."""
+
+
+def _bars(shown: Shown, ink: Ink) -> str:
+    if not shown.bars:
+        return ""
+    cells = "".join(f'<TD VALIGN="BOTTOM">{_bar(share)}</TD>' for share in shown.bars)
+    ground = f'BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0" BGCOLOR="{ink.cell}"'
+    return _unstretched(table([cells], ground))
+
+
+def _bar(share: float) -> str:
+    height = round(share * BAR_HEIGHT)
+    rest = BAR_HEIGHT - height
+    sized = f'WIDTH="{BAR}" FIXEDSIZE="TRUE"'
+    rows = [f'<TD {sized} HEIGHT="{rest}"></TD>'] if rest else []
+    if height:
+        rows.append(f'<TD {sized} HEIGHT="{height}" BGCOLOR="{palette.QUIET}"></TD>')
+    return table(rows)
 
 
 def _image(shown: Shown) -> str:

@@ -10,6 +10,8 @@ from . import palette
 from .blocks import beside, line, padded, stacked, table, words
 from .label import (
     ACROSS,
+    BAR,
+    BAR_HEIGHT,
     NUMBER_SIZE,
     SMALL_SIZE,
     TEXT_SIZE,
@@ -110,6 +112,8 @@ def _array(shown: Shown, ink: Ink, named: bool) -> Block:
         rows.append(_grid(shown, ink))
     if shown.heat:
         rows.append(_heat(shown))
+    if shown.bars:
+        rows.append(_bars(shown, ink))
     if shown.image:
         rows.append(_image(shown))
     if shown.summary:
@@ -174,6 +178,17 @@ def _widened(rows: list[list[Block]], first: int) -> list[list[Block]]:
 def _heat(shown: Shown) -> Block:
     """Squares in colours, those of one colour beside each other in one piece, and a border."""
     return _squares([[palette.heat(x) for x in row] for row in shown.heat], PIXEL)
+
+
+def _bars(shown: Shown, ink: Ink) -> Block:
+    """A histogram, on the ground of its numbers."""
+    width, height = BAR * len(shown.bars) + 1, BAR_HEIGHT + 2
+    marks: list[Mark] = [Box(0, 0, width, height, ink.cell)]
+    for i, share in enumerate(shown.bars):
+        if share:
+            tall = max(1.0, share * BAR_HEIGHT)
+            marks.append(Box(1 + BAR * i, height - 1 - tall, BAR - 1, tall, palette.QUIET))
+    return padded(Block(width, height, marks), 3, 2)
 
 
 def _image(shown: Shown) -> Block:
