@@ -54,7 +54,7 @@ class Ends(Rows):
         if not notation.split_gradient(value.name)[1]:
             return False
         inside = set(part.ops)
-        readers = [op for op in self.trace.ops if id in op.ins]
+        readers = [self.trace.ops[k] for k in dict.fromkeys(self.trace.readers.get(id, ()))]
         own = [op for op in readers if op.id in inside]
         others = [op for op in readers if op.id not in inside and op.phase == BACKWARD]
         return not others and not own

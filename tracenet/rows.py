@@ -29,6 +29,9 @@ class Rows(Drawing):
         self.box: dict[int, str] = {}  # part -> its node
         self.home = {k: i for i, p in enumerate(self.parts) for k in p.ops}
         self.enters: dict[int, str] = {}  # data that enter at the left -> node
+        self.slices = Counter(
+            (op.ins[0], op.statement) for op in trace.ops if op.rule == "getitem"
+        )  # how often each statement takes a slice of an array
         self.formulas.many = frozenset(_repeated(trace, self.parts))
         self.both = backward and any(p.phase == BACKWARD for p in self.parts)
 
@@ -42,14 +45,14 @@ class Rows(Drawing):
 
     def _taken(self, part: Part, id: int) -> list[int]:
         """What a part takes of an array: where each turn of a loop takes a slice, its slices."""
-        ops, mine = self.trace.ops, set(part.ops)
-        uses = [ops[k] for k in self.trace.readers.get(id, ())]
-        here = [op for op in uses if op.id in mine]
-        turns = {op.statement for op in here if op.rule == "getitem"}
-        again = any(op.statement in turns and op.id not in mine for op in uses)
-        if again and self._is_data(id) and all(op.rule == "getitem" for op in here):
-            return [op.outs[0] for op in here]
-        return [id]
+        if not self._is_data(id):
+            return [id]
+        here = [op for k in part.ops if id in (op := self.trace.ops[k]).ins]
+        if any(op.rule != "getitem" for op in here):
+            return [id]
+        turns = Counter(op.statement for op in here)
+        again = any(self.slices[id, statement] > count for statement, count in turns.items())
+        return [op.outs[0] for op in here] if again else [id]
 
     def _is_data(self, id: int) -> bool:
         op = self.trace.values[id].op
