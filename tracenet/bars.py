@@ -25,4 +25,5 @@ def histogram(array: np.ndarray) -> tuple[float, ...]:
         spread = scaled.max() - scaled.min()
         place = (scaled - scaled.min()) / spread * BARS if spread else np.full(flat.size, BARS / 2)
     counts = np.bincount(np.minimum(place.astype(int), BARS - 1), minlength=BARS)
-    return tuple(round(count / counts.max(), 4) for count in counts.tolist())
+    most = int(counts.max())
+    return tuple(round(count / most, 4) for count in counts.tolist())

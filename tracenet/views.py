@@ -62,9 +62,11 @@ def _apart(cut: list[Part], pieces: list[Part], names: Collection[str]) -> list[
     """The parts, those of the given names as the statements that they were gathered from."""
     result: list[Part] = []
     for part in cut:
+        if part.name not in names or not part.loose:
+            result.append(part)
+            continue
         mine = set(part.ops)
-        inside = [piece for piece in pieces if mine.issuperset(piece.ops)]
-        result += inside if part.name in names and part.loose and inside else [part]
+        result += [piece for piece in pieces if mine.issuperset(piece.ops)] or [part]
     return result
 
 
