@@ -34,7 +34,7 @@ def chosen(
     open: Names = (),
     close: Names = (),
     focus: Names = (),
-    fold: bool | None = None,
+    fold: bool | str | None = None,
     **options: Any,
 ) -> Diagram:
     """The diagram of a view with what was chosen of it."""

@@ -59,8 +59,9 @@ def _without(diagram: Diagram, gap: Gap) -> Diagram:
     nodes = [node for node in diagram.nodes if node.id not in gone]
     edges = _rejoined(diagram.edges, gone)
     if BACKWARD_LANE in made and FORWARD_LANE in made:
-        kept = Edge("", made[FORWARD_LANE].id, made[BACKWARD_LANE].id, "cache")
-        edges.append(kept)
+        ends = made[FORWARD_LANE].id, made[BACKWARD_LANE].id
+        if ends not in {(edge.tail, edge.head) for edge in edges}:
+            edges.append(Edge("", *ends, "cache"))
     return replace(diagram, nodes=(*nodes, *made.values()), edges=tuple(edges))
 
 

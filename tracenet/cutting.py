@@ -14,7 +14,8 @@ from .turning import Loop, loops
 TURNS = 12
 """A statement that runs more often than this, with others between, is drawn once."""
 CALLS = 200
-"""It is drawn each time up to here, where blocks are called as often: equal turns can be folded."""
+"""It is drawn each time up to here where its loop calls a block, or reads weights: equal turns can
+be folded."""
 
 
 def partition(trace: Trace, opened: set[int]) -> list[Part]:
@@ -101,11 +102,13 @@ def _turns(trace: Trace, shown: dict[int, int], opened: set[int]) -> dict[int, i
     turns: dict[int, int] = {}
     count: dict[Any, int] = {}
     before: Any = None
+    weighing = _weighing(trace, shown)
     for op in trace.ops:
         place = (shown[op.block], op.statement, op.line)
         count[place] = count.get(place, 0) + (before != place)
         turns[op.id] = count[place]
-        before = place
+        ended = place in weighing and any(trace.values[out].name for out in op.outs)
+        before = None if ended else place  # a loop of one statement, which gives its result a name
     last = {op.id: count[shown[op.block], op.statement, op.line] for op in trace.ops}
     calling = _calling(trace, shown, opened)
     most = lambda op: CALLS if shown[op.block] in calling else TURNS
@@ -119,7 +122,20 @@ def _calling(trace: Trace, shown: dict[int, int], opened: set[int]) -> set[int]:
         if shown[block.id] == block.id and block.id not in opened:
             place = block.parent, block.function
             calls[place] = calls.get(place, 0) + 1
-    return {parent for (parent, _), count in calls.items() if count > TURNS and parent is not None}
+    found = {parent for (parent, _), count in calls.items() if count > TURNS and parent is not None}
+    often = _weighing(trace, shown)
+    return found | {place[0] for place, count in often.items() if count > TURNS}
+
+
+def _weighing(trace: Trace, shown: dict[int, int]) -> dict[tuple[int, str, int], int]:
+    """Statements that read weights, by block, text and line, and how often they do: layers."""
+    often: dict[tuple[int, str, int], int] = {}
+    for op in trace.ops:
+        read = (trace.values[i] for i in op.ins)
+        if op.phase == FORWARD and any(v.role == "parameter" and len(v.shape) > 1 for v in read):
+            place = shown[op.block], op.statement, op.line
+            often[place] = often.get(place, 0) + 1
+    return often
 
 
 def _part(trace: Trace, key: Any, ids: list[int]) -> Part:

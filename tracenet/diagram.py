@@ -55,10 +55,14 @@ class Shown:
     key: its unique name in the trace, `"W1"`.
     shape, dtype: of the array; the dtype of a Python number is `"float"`.
     grid: rows of formatted numbers, when it is printed in full.
+    exponent: the power of ten by which all numbers of the grid are to be multiplied.
     summary: lines of text when it is not: shape, least, mean and greatest element.
     heat: a small picture of a large array, rows of numbers from -1 to 1; None is NaN.
     scale: the number in the array that is 1 in `heat`.
-    state: `""`, or `"not computed"`, `"constant"`, `"random"`, `"NaN"`, `"infinite"`.
+    bars: the shares of elements from the least to the greatest, of the largest such share.
+    image: rows of colours, where the array is a picture and drawn as one.
+    state: `""`, or `"not computed"`, `"not differentiable"`, `"constant"`, `"random"`, `"NaN"`,
+    `"infinite"`.
     data: the array itself, where it was kept.
     """
 
@@ -72,6 +76,9 @@ class Shown:
     state: str = ""
     data: np.ndarray | None = field(default=None, compare=False, repr=False)
     scale: float = field(default=1.0, compare=False)
+    exponent: int = 0
+    image: tuple[tuple[str, ...], ...] = ()
+    bars: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +95,7 @@ class Node:
     remark: a short line that qualifies the box: a failed run, a folded count, a verdict.
     mark: what a check found of it: `""`, `"right"`, `"scaled"`, `"wrong"` or `"unchecked"`;
         `"left"` where a value left the trace.
+    reads: the keys of parameters that it reads and that have no box of their own.
     """
 
     id: str
@@ -103,6 +111,7 @@ class Node:
     remark: str = ""
     table: tuple[tuple[Text, ...], ...] = ()
     mark: str = ""
+    reads: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +136,17 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Diagram:
-    """A picture before it has positions. `title` is what it is a picture of."""
+    """A picture before it has positions.
+
+    title: what it is a picture of. legend: whether what is in it is explained under it.
+    """
 
     title: str
     view: str
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
     frames: tuple[Frame, ...] = ()
+    legend: bool = False
 
 
 def numbered(diagram: Diagram) -> Diagram:

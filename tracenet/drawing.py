@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from . import notation
@@ -16,9 +17,10 @@ from .diagram import (
 from .errors import UsageError, unknown
 from .figures import shown
 from .formulas import Formulas
+from .images import image, is_image
 from .trace import Trace
 
-VALUES = ("full", "summary", "shapes", "none")
+VALUES = ("full", "summary", "heatmap", "histogram", "shapes", "none")
 CELLS = 6
 """Arrays in a box; further ones are counted."""
 
@@ -57,7 +59,10 @@ class Drawing:
         state = {"constant": "constant", "random": "random"}.get(value.role, "")
         text = self.formulas.label(id) if name is None else notation.text(name)
         digits = digits or self.digits
-        return shown(text, value.key, data, values=self.mode, digits=digits, state=state)
+        found = shown(text, value.key, data, values=self.mode, digits=digits, state=state)
+        if value.role == "input" and found.heat and is_image(data):
+            return replace(found, heat=(), image=image(found.data))  # type: ignore[arg-type]
+        return found
 
     def arrays(self, ids: Iterable[int]) -> tuple[Shown, ...]:
         """Several values; past a limit they are counted instead."""

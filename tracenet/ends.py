@@ -35,13 +35,15 @@ class Ends(Rows):
         if part.derived or any(values[v].of is not None for v in made):
             last = set(self.trace.gradients().values())
             ours = [v for v in made if values[v].of is not None and v in last]
-            out = [v for v in ours if self._is_leaf(v) and not self._is_left(v)]
-            return sorted(out, key=lambda v: values[v].of or 0)  # in the order of the parameters
+            leaves = [v for v in ours if self._is_leaf(v)]
+            if leaves or part.derived:
+                out = [v for v in leaves if not self._is_left(v)]
+                return sorted(out, key=lambda v: values[v].of or 0)  # in the parameters' order
         return [v for v in made if self._goes_out(v, part)]
 
     def _is_leaf(self, gradient: int) -> bool:
         of = self.trace.values[self.trace.values[gradient].of]  # type: ignore[index]
-        return of.op is None and bool(of.name)
+        return of.op is None and bool(of.name) and of.role != "constant"
 
     def _is_left(self, gradient: int) -> bool:
         return self.trace.values[gradient].of in self.enters
@@ -52,7 +54,7 @@ class Ends(Rows):
         if not notation.split_gradient(value.name)[1]:
             return False
         inside = set(part.ops)
-        readers = [self.trace.ops[k] for k in self.trace.readers.get(id, ())]
+        readers = [self.trace.ops[k] for k in dict.fromkeys(self.trace.readers.get(id, ()))]
         own = [op for op in readers if op.id in inside]
         others = [op for op in readers if op.id not in inside and op.phase == BACKWARD]
         return not others and not own
@@ -62,8 +64,9 @@ class Ends(Rows):
     def _leaving_gradients(self) -> None:
         """The gradient of the data at the left: drawn, or struck out where it was not computed."""
         at: dict[str, list[int]] = {}
+        real = {id for id in self.enters if self.trace.values[id].dtype.startswith("float")}
         for id, node in self.enters.items():
-            if self.trace.values[id].dtype.startswith("float"):
+            if any(self.enters[other] == node for other in real):
                 at.setdefault(node, []).append(id)
         for ids in at.values():
             parts = [i for i in self.forward if set(ids) & set(flows(self.trace, self.parts[i])[0])]
@@ -81,7 +84,9 @@ class Ends(Rows):
         if gradient is not None:
             return self.array(gradient)
         name = f"d{self.trace.values[id].name}"
-        return Shown(name=notation.text(name), key=name, state="not computed")
+        whole = not self.trace.values[id].dtype.startswith("float")
+        state = "not differentiable" if whole else "not computed"
+        return Shown(name=notation.text(name), key=name, state=state)
 
     def _gradient_at_left(self, id: int, under: list[int]) -> int | None:
         gradient = self.trace.gradient_of(id)

@@ -13,10 +13,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from .bars import histogram
 from .diagram import Shown, Text
 from .strides import dense
 
-Values = Literal["full", "summary", "shapes", "none"]
+Values = Literal["full", "summary", "heatmap", "histogram", "shapes", "none"]
 
 SIDE = 4
 """The largest height and width of a matrix that is printed in full."""
@@ -24,6 +25,8 @@ ROW = 8
 """The greatest length of a vector that is printed in full."""
 HEAT = (10, 16)
 Heat = tuple[tuple[float | None, ...], ...]
+LEAST, MOST = -5, 6
+"""Powers of ten from which numbers are written with one, downwards and upwards."""
 LONGEST = 12
 """Digits of the longest integer that is printed in full."""
 NUMERIC = "biufc"
@@ -35,6 +38,7 @@ def shown(
     """An array, a number or nothing (None) as it is drawn.
 
     values: `"full"` prints small arrays and sums up large ones, `"summary"` sums up all of them,
+    `"heatmap"` and `"histogram"` draw them above their shape, or their least, mean and greatest;
     `"shapes"` and `"none"` leave the numbers out. digits: significant digits. state: what is known
     beforehand, `"constant"`; NaN and infinite elements are found here.
     """
@@ -48,8 +52,17 @@ def shown(
     array = dense(array)
     state = state_of(array, state)
     if array.ndim == 0 or (values == "full" and is_small(array)):
-        return Shown(name, key, array.shape, dtype, grid(array, digits), state=state, data=array)
+        power = exponent(array, digits)
+        numbers = grid(array, digits, power)
+        return Shown(
+            name, key, array.shape, dtype, numbers, state=state, data=array, exponent=power
+        )
     lines = summary(array, dtype, digits)
+    if values == "histogram":
+        bars = histogram(array)
+        return Shown(name, key, array.shape, dtype, (), lines, state=state, data=array, bars=bars)
+    if values == "heatmap":
+        lines = lines[:1]
     rows, scale = heat(array)
     return Shown(name, key, array.shape, dtype, (), lines, rows, state, array, scale)
 
@@ -96,11 +109,41 @@ def is_finite(array: np.ndarray) -> bool:
 # ---------------------------------------------------------------------- numbers
 
 
-def grid(array: np.ndarray, digits: int) -> tuple[tuple[str, ...], ...]:
-    """The rows of an array, formatted; a vector is one row."""
+def grid(array: np.ndarray, digits: int, power: int = 0) -> tuple[tuple[str, ...], ...]:
+    """The rows of an array, formatted, without a power of ten; a vector is one row."""
     if array.ndim == 0:
         return ((number(array[()], digits),),)
-    return tuple(tuple(number(x, digits) for x in row) for row in np.atleast_2d(array))
+    write = (lambda x: _shifted(x, digits, power)) if power else (lambda x: number(x, digits))
+    return tuple(tuple(write(x) for x in row) for row in np.atleast_2d(array))
+
+
+NEAR = 2
+"""Powers of ten between the largest and the smallest number that share an exponent."""
+
+
+def exponent(array: np.ndarray, digits: int = 4) -> int:
+    """The power of ten that the numbers of an array share; 0 where they read better without.
+
+    >>> exponent(np.array([1.2e-5, 0, 9.9e-5])), exponent(np.array([1.2e-5, 1.0]))
+    (-5, 0)
+    """
+    if array.ndim == 0 or array.size < 2 or array.dtype.kind != "f" or not is_finite(array):
+        return 0
+    sizes = np.abs(array[array != 0])
+    if sizes.size == 0:
+        return 0
+    powers = [int(f"{x:.{digits - 1}e}".partition("e")[2]) for x in (sizes.min(), sizes.max())]
+    awkward = powers[0] <= LEAST or powers[1] >= max(digits, MOST)
+    return powers[1] if awkward and powers[1] - powers[0] <= NEAR else 0
+
+
+def _shifted(x: Any, digits: int, power: int) -> str:
+    """A number divided by a power of ten, from its own decimal digits."""
+    if x == 0:
+        return "0"
+    text = np.format_float_scientific(x, precision=digits - 1, trim="-")
+    shifted = f"{Decimal(text).scaleb(-power):f}"
+    return (shifted.rstrip("0").rstrip(".") if "." in shifted else shifted).replace("-", "−")
 
 
 def number(x: Any, digits: int = 4) -> str:
@@ -132,7 +175,7 @@ def _real(x: Any, digits: int) -> str:
     if x == 0:
         return "0"
     text = np.format_float_scientific(x, precision=digits - 1, trim="-", exp_digits=2)
-    if -5 < int(text.partition("e")[2]) < max(digits, 6):
+    if LEAST < int(text.partition("e")[2]) < max(digits, MOST):
         text = np.format_float_positional(x, precision=digits, fractional=False, trim="-")
     return text.replace("-", "−")
 

@@ -8,17 +8,22 @@ from the column or from the whole. A repeat may span several columns: a layer an
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from .collapsing import Gap, collapsed
-from .diagram import FORWARD_LANE, Diagram, Node, Shown, plain
+from .diagram import FORWARD_LANE, Diagram, Node, Shown, numbered, plain
+from .errors import unknown
 from .leaving import MARK as LEFT
+from .repeating import one_of
 
+FOLDS = ("ends", "one")
 MOST = 12
 """So many equal blocks are drawn by themselves."""
 LEAST = 4
 """So many must be equal to be folded when that is asked for: fewer would save nothing."""
+START = 30
+"""Letters by which formulas are told apart that are too long to be drawn."""
 SPAN = 8
 """Columns of the longest repeat that is looked for."""
 
@@ -26,14 +31,25 @@ Link = tuple[str, int, int, bool, int]
 """An arrow seen from a column: its kind, both lanes, whether it leaves, and the other column."""
 
 
-def folded(diagram: Diagram, fold: bool | None = None) -> Diagram:
+def folded(diagram: Diagram, fold: bool | str | None = None) -> Diagram:
     """The diagram with equal blocks in sequence folded.
 
-    fold: None folds more than `MOST` of them, True folds wherever it saves a box, False nothing.
+    fold: None folds more than `MOST` of them, True or `"ends"` folds wherever it saves a box, to
+    the first, one that stands for those between, and the last; `"one"` to one of them in general
+    form, with what it hands to itself where its weights are shared; False folds nothing.
+
+    Raises UsageError for anything else.
     """
+    if fold not in (None, True, False, *FOLDS):
+        raise unknown("way to fold", str(fold), FOLDS)
     if fold is False:
         return diagram
-    return collapsed(diagram, _Columns(diagram).gaps(LEAST if fold else MOST + 1))
+    columns = _Columns(diagram)
+    if fold == "one":
+        for repeats in columns.repeats(LEAST):
+            diagram = one_of(diagram, repeats)
+        return numbered(diagram)
+    return collapsed(diagram, columns.gaps(LEAST if fold else MOST + 1))
 
 
 class _Columns:
@@ -50,16 +66,29 @@ class _Columns:
 
     def gaps(self, least: int) -> list[Gap]:
         """The columns to draw as one: of each run of repeats all but the first and the last."""
-        found: list[Gap] = []
+        return [self._gap(*run) for run in self._runs(least)]
+
+    def repeats(self, least: int) -> Iterator[list[list[int]]]:
+        """The columns of each repeat, run by run; with those at the ends that merely begin or end
+        otherwise, and have the names of the others."""
+        names = [self.names[n] for n in self.order]
+        for at, span, count in self._runs(least - 2):
+            end = at + span * count
+            if at >= span and names[at - span : at] == names[at : at + span]:
+                at -= span
+            if names[end : end + span] == names[at : at + span]:
+                end += span
+            if (end - at) // span >= least:
+                yield [self.order[i : i + span] for i in range(at, end, span)]
+
+    def _runs(self, least: int) -> Iterator[tuple[int, int, int]]:
+        """Where equal columns in sequence start, how many are a repeat, and how many repeats."""
         at = 0
         while at < len(self.order):
             span, count = self._run(at, least)
-            if not count:
-                at += 1
-                continue
-            found.append(self._gap(at, span, count))
-            at += span * count
-        return found
+            if count:
+                yield at, span, count
+            at += span * count or 1
 
     def _run(self, at: int, least: int) -> tuple[int, int]:
         """How many columns repeat from here, and how often; never is 0."""
@@ -116,7 +145,7 @@ def _has(link: Link, here: int, others: set[Link], there: int) -> bool:
 
 def _face(node: Node) -> tuple[Any, ...]:
     """What a box looks like but for the numbers in names."""
-    lines = tuple(_stem(plain(line)) for line in node.lines)
+    lines = tuple(_start(_stem(plain(line))) for line in node.lines)
     shown = tuple(map(_outline, node.shown))
     return node.kind, node.lane, _stem(node.name), lines, shown, node.mark == LEFT
 
@@ -125,9 +154,13 @@ def _outline(shown: Shown) -> tuple[Any, ...]:
     return _stem(plain(shown.name)), shown.shape, shown.state == "not computed"
 
 
-def _heading(nodes: list[Node]) -> tuple[tuple[str, str], ...]:
-    found = [(node.kind, _stem(node.name)) for node in nodes if node.lane == FORWARD_LANE]
-    return tuple(sorted(found))
+def _heading(nodes: list[Node]) -> tuple[str, ...]:
+    return tuple(sorted(_stem(node.name) for node in nodes if node.lane == FORWARD_LANE))
+
+
+def _start(line: str) -> str:
+    """A line, or the start of one that was cut: where, depends on how long its numbers are."""
+    return line[:START] if line.endswith("…") else line
 
 
 def _stem(text: str) -> str:

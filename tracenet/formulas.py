@@ -51,6 +51,7 @@ class Formulas:
             self.called.setdefault(x, []).append(out)
         self.mixed = {op.block for op in trace.ops if op.rule in MIXING}
         self.seeds = trace.seeds()
+        self.many: frozenset[int] = frozenset()  # ops of loops in one box: they have no one index
         self._depth = 0
         self._known: dict[tuple[int, int], Term] = {}
 
@@ -117,9 +118,19 @@ class Formulas:
     def _written(self, op: Op, name: str) -> Text:
         """`dZ[Z ≤ 0] = 0`."""
         whole = op.settings.get("index") is ...
-        index = [self.term(i).text for i in op.ins[2:]] or [(Run("" if whole else "…"),)]
+        where = self._index(op)
+        index = [self.term(i).text for i in op.ins[2:]] or [(Run(where),)]
         place = () if whole else (Run("["), *_joined(index), Run("]"))
         return _cut((*notation.text(name), *place, Run(" = "), *self.term(op.ins[1]).text))
+
+    def _index(self, op: Op) -> str:
+        """The index of an operation, as far as one can be told for what is drawn together."""
+        unknown = op.id in self.many or op.settings.get("path") or "index" not in op.settings
+        return "…" if unknown else notation.index(op.settings["index"])
+
+    def _placed(self, formula: str, op: Op) -> str:
+        """A formula with the index that was used: `x[:, 3]`."""
+        return formula.replace("[…]", f"[{self._index(op)}]")
 
     def _made(self, op: Op, id: int) -> Term:
         call = self.calls.get(id)
@@ -132,7 +143,7 @@ class Formulas:
         if rule is None or not rule.formula:
             inner = [self.term(i).text for i in op.ins[:3]]
             return Term((Run(f"{op.rule}("), *_joined(inner), Run(")")))
-        formula = self._scaled(rule.formula, op)
+        formula = self._placed(self._scaled(rule.formula, op), op)
         return self._filled(formula, rule.binds, self._operands(rule, op), op.settings)
 
     def _scaled(self, formula: str, op: Op) -> str:
@@ -182,6 +193,7 @@ class Formulas:
         terms["g"] = self.term(op.ins[0])
         terms["out"] = self.term(forward.outs[0])
         mirror = self._simpler(self._scaled(rule.mirrors[place], forward), op, forward)
+        mirror = self._placed(mirror, forward)
         filled = self._filled(mirror, rule.mirror_binds, terms, forward.settings)
         if self._was_summed(op, id):
             return Term((Run("Σ "), *_grouped(filled, PRODUCT)), PRODUCT)

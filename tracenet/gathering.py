@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 from .notation import LOSS
-from .parts import Part, last_name, numbered, path, reads_parameters, weights
+from .parts import Part, last_name, numbered, path, place, reads_parameters, weights
 from .records import FORWARD, UPDATE
 from .trace import Trace
 
@@ -89,6 +90,7 @@ def with_loss(trace: Trace, cut: list[Part]) -> list[Part]:
         return cut
     part = cut[where]
     merged = [where]
+    often = Counter(place(trace, other) for other in cut)
     for i in reversed(forward[: forward.index(where)]):
         other = cut[i]
         plain = other.loose and other.layer is None and part.loose
@@ -96,6 +98,7 @@ def with_loss(trace: Trace, cut: list[Part]) -> list[Part]:
         if (
             not plain
             or reads_parameters(trace, other)
+            or often[place(trace, other)] > 1  # a turn of a loop
             or not _feeds_only(trace, other, merged, cut)
         ):
             break
@@ -105,8 +108,8 @@ def with_loss(trace: Trace, cut: list[Part]) -> list[Part]:
     ops = tuple(sorted(k for i in merged for k in cut[i].ops))
     name = "loss" if part.loose and not part.turns else part.name
     cut = [p for i, p in enumerate(cut) if i == where or i not in merged]
-    place = next(i for i, p in enumerate(cut) if p is part)
-    cut[place] = replace(part, ops=ops, loss=True, name=name)
+    at = next(i for i, p in enumerate(cut) if p is part)
+    cut[at] = replace(part, ops=ops, loss=True, name=name)
     return cut
 
 

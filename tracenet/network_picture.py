@@ -65,12 +65,10 @@ class _Network(Shapes):
         self.box[i] = self.node(
             "loss" if part.loss else "forward", FORWARD_LANE, column, part.name,
             title=(Run(part.name, "b"),), lines=self._sizes(parameters),
-            block=self.path(part.block), **{"remark": self._count(parameters), **self.left.get(i, {})},
+            block=self.path(part.block), reads=tuple(self.trace.values[id].key for id in parameters),
+            **{"remark": self._count(parameters), **self.left.get(i, {})},
         )  # fmt: skip
-        if data and (column == 1 or not self._fed(part)):
-            self._at_the_left(i, data)
-        elif data:
-            self._above(i, "input", data)
+        self._entering(i, data)
 
     def _backward(self, i: int, part: Part) -> None:
         of = self.box.get(part.of) if part.of is not None else None

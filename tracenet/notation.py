@@ -16,6 +16,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from numbers import Integral
+from typing import Any
 
 from .diagram import Run, Text
 from .errors import unknown
@@ -140,3 +142,35 @@ def function(name: str) -> str:
         return last
     short = re.sub(r"(^forward_|_forward$)", "", last)
     return FUNCTIONS.get(short.lower(), short)
+
+
+INDEX = 12
+"""Letters of the longest index that is written out."""
+
+
+def index(index: Any) -> str:
+    """What stands in the brackets: numbers and slices as in the code, `…` for arrays and the long.
+
+    >>> index((slice(None), 3, slice(None)))
+    ':, 3'
+    >>> index((slice(None, -1), None)), index(([0, 1], [2, 2]))
+    (':−1, None', '…')
+    """
+    words = [_place(item) for item in (index if isinstance(index, tuple) else (index,))]
+    while len(words) > 1 and words[-1] == ":":
+        words.pop()
+    text = ", ".join(words)
+    return text if "?" not in text and len(text) <= INDEX else "…"
+
+
+def _place(item: Any) -> str:
+    """One place of an index; `?` for what is neither number nor slice."""
+    if isinstance(item, slice):
+        ends = [_place(end) if end is not None else "" for end in (item.start, item.stop)]
+        return ":".join([*ends, *([_place(item.step)] if item.step is not None else [])])
+    if item is ...:
+        return "…"
+    if item is None:
+        return "None"
+    whole = isinstance(item, Integral) and not isinstance(item, bool)
+    return str(item).replace("-", "−") if whole else "?"

@@ -19,7 +19,8 @@ from .trace import Trace
 
 def paired(trace: Trace, cut: list[Part]) -> list[Part]:
     """The parts, each backward one with the place of the part that it mirrors."""
-    cut = _mirrors_joined(trace, cut)
+    firsts = _firsts(trace)
+    cut = _mirrors_joined(trace, cut, firsts)
     home = {k: i for i, part in enumerate(cut) for k in part.ops}
     forward = [i for i, part in enumerate(cut) if part.phase == FORWARD]
     result = list(cut)
@@ -28,7 +29,7 @@ def paired(trace: Trace, cut: list[Part]) -> list[Part]:
     for i, part in enumerate(cut):
         if part.phase != BACKWARD:
             continue
-        of = _derived(trace, part, home)
+        of = _derived(trace, part, home, firsts)
         if of is not None and cut[of].phase != FORWARD:  # of a loss computed in a `backward`
             of = None
         if of is None and not part.derived:
@@ -47,16 +48,21 @@ def paired(trace: Trace, cut: list[Part]) -> list[Part]:
     return result
 
 
-def _mirrors_joined(trace: Trace, cut: list[Part]) -> list[Part]:
-    """Derived parts that mirror one part are one part, as what they mirror is."""
+def _mirrors_joined(trace: Trace, cut: list[Part], firsts: dict[int, int]) -> list[Part]:
+    """Derived parts that mirror one part are one part, as what they mirror is.
+
+    Where that has a backward block, they are drawn with it.
+    """
     home = {k: i for i, part in enumerate(cut) for k in part.ops}
     first: dict[int, int] = {}
     result: list[Part] = []
     for part in cut:
-        of = _derived(trace, part, home) if part.derived and part.phase == BACKWARD else None
+        own = part.derived or not (part.loose or trace.blocks[part.block].of is None)
+        of = _derived(trace, part, home, firsts) if own and part.phase == BACKWARD else None
         if of is not None and of in first:
             before = result[first[of]]
-            result[first[of]] = replace(before, ops=tuple(sorted(before.ops + part.ops)))
+            base = part if before.derived else before
+            result[first[of]] = replace(base, ops=tuple(sorted(before.ops + part.ops)))
             continue
         if of is not None:
             first[of] = len(result)
@@ -68,7 +74,7 @@ def _named(part: Part, of: Part) -> str:
     return f"{of.name} backward" if part.loose or of.name not in part.name else part.name
 
 
-def _derived(trace: Trace, part: Part, home: dict[int, int]) -> int | None:
+def _derived(trace: Trace, part: Part, home: dict[int, int], firsts: dict[int, int]) -> int | None:
     """The part whose operations these mirror, or the part of the block that this one mirrors."""
     for k in part.ops:
         op = trace.ops[k]
@@ -79,15 +85,19 @@ def _derived(trace: Trace, part: Part, home: dict[int, int]) -> int | None:
             return home.get(trace.values[value].op)  # type: ignore[arg-type]
     for block in reversed(trace.around(part.block)):
         if block.of is not None and not part.derived and not part.loose:
-            inside = _inside(trace, block.of)
-            for op in trace.ops:
-                if op.phase == FORWARD and op.block in inside:
-                    return home.get(op.id)
+            if block.of in firsts:
+                return home.get(firsts[block.of])
     return None
 
 
-def _inside(trace: Trace, block: int) -> set[int]:
-    return {b.id for b in trace.blocks if block in [a.id for a in trace.around(b.id)]}
+def _firsts(trace: Trace) -> dict[int, int]:
+    """For each block the first forward op in it, or in a block inside it."""
+    found: dict[int, int] = {}
+    for op in trace.ops:
+        if op.phase == FORWARD and op.block not in found:
+            for block in trace.around(op.block):
+                found.setdefault(block.id, op.id)
+    return found
 
 
 def _best(trace: Trace, cut: list[Part], i: int, free: list[int], touches: Touches) -> int | None:

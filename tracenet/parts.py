@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .gradient_names import ENDINGS
+from .records import UPDATE
 from .trace import Trace
 
 
@@ -65,6 +66,14 @@ def reads_parameters(trace: Trace, part: Part) -> bool:
 
 def path(trace: Trace, id: int) -> list[int]:
     return [block.id for block in trace.around(id)]
+
+
+def place(trace: Trace, part: Part) -> tuple[str, int, str] | None:
+    """Where loose statements of a pass stand in the code."""
+    if not part.loose or part.phase == UPDATE:
+        return None
+    op = trace.ops[part.ops[0]]
+    return op.file, op.line, op.statement
 
 
 def last_name(trace: Trace, ops: Iterable[int]) -> str:

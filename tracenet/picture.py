@@ -20,6 +20,7 @@ from .diagram import (
     Run,
     Shown,
     numbered,
+    plain,
 )
 from .drawing import checked
 from .ends import Ends
@@ -79,14 +80,19 @@ class Picture(Ends):
         )  # fmt: skip
         if parameters:
             self._above(i, "parameter", parameters)
-        first = column == 1 or not self._fed(part)
-        if data and first:
-            self._at_the_left(i, data)
-        elif data:
-            self._above(i, "input", data)
+        self._entering(i, data)
+
+    def _entering(self, i: int, data: list[int]) -> None:
+        """Data at the left of what comes first; what later parts and turns of a loop take, above."""
+        first = self.column[i] == 1 or not self._fed(self.parts[i])
+        whole = [v for v in data if first and self.trace.values[v].op is None]
+        if whole:
+            self._at_the_left(i, whole)
+        if above := [v for v in data if v not in whole]:
+            self._above(i, "input", above)
 
     def _above(self, i: int, kind: str, ids: list[int]) -> None:
-        name = ", ".join(self.trace.values[v].name for v in ids)
+        name = ", ".join(self.trace.values[v].name or plain(self.formulas.label(v)) for v in ids)
         node = self.node(
             kind, PARAMETER_LANE, self.column[i], name, shown=self.arrays(ids),
             block=self.path(self.parts[i].block),

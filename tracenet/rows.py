@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+
 from .diagram import Text
 from .drawing import Drawing
 from .leaving import left_in
@@ -28,14 +31,35 @@ class Rows(Drawing):
         self.home = {k: i for i, p in enumerate(self.parts) for k in p.ops}
         self.enters: dict[int, str] = {}  # data that enter at the left -> node
         self.left = left_in(trace, self.home)
+        self.slices = Counter(
+            (op.ins[0], op.statement) for op in trace.ops if op.rule == "getitem"
+        )  # how often each statement takes a slice of an array
+        self.formulas.many = frozenset(_repeated(trace, self.parts))
         self.both = backward and any(p.phase == BACKWARD for p in self.parts)
 
     def _read_from_outside(self, part: Part) -> tuple[list[int], list[int]]:
         values = self.trace.values
         read = [i for i in flows(self.trace, part)[0] if values[i].op is None and values[i].name]
+        read = [place for i in read for place in self._taken(part, i)]
         arrays = [i for i in read if values[i].role != "constant"]
         parameters = [i for i in arrays if values[i].role == "parameter"]
-        return parameters, [i for i in arrays if values[i].role in ("input", "random")]
+        return parameters, [i for i in arrays if i not in parameters and self._is_data(i)]
+
+    def _taken(self, part: Part, id: int) -> list[int]:
+        """What a part takes of an array: where each turn of a loop takes a slice, its slices."""
+        if not self._is_data(id):
+            return [id]
+        here = [op for k in part.ops if id in (op := self.trace.ops[k]).ins]
+        if any(op.rule != "getitem" for op in here):
+            return [id]
+        turns = Counter(op.statement for op in here)
+        again = any(self.slices[id, statement] > count for statement, count in turns.items())
+        return [op.outs[0] for op in here] if again else [id]
+
+    def _is_data(self, id: int) -> bool:
+        op = self.trace.values[id].op
+        source = id if op is None else self.trace.ops[op].ins[0]
+        return self.trace.values[source].role in ("input", "random")
 
     def _fed(self, part: Part) -> bool:
         """Whether something computed flows into the part."""
@@ -121,3 +145,11 @@ class Rows(Drawing):
                     along.setdefault((i, j), {})[v] = None
         for (i, j), ids in along.items():
             self.edge(self.box[i], self.box[j], kind, self.arrays(ids))
+
+
+def _repeated(trace: Trace, cut: list[Part]) -> Iterator[int]:
+    """Operations of statements that run several times in one part: none of their indices is all."""
+    for part in cut:
+        ops = [trace.ops[k] for k in part.ops]
+        often = Counter((op.line, op.statement, op.rule) for op in ops)
+        yield from (op.id for op in ops if often[op.line, op.statement, op.rule] > 1)

@@ -410,11 +410,15 @@ class Trace:
     ) -> Path:
         """Draws the trace into a file: .svg, .png, .pdf, .tex, .html, .md, .dot or .json.
 
-        view: `"blocks"`, the two rows, or `"ops"`, each operation over its mirror.
+        view: `"blocks"`, the two rows; `"network"`, `"cache"`, `"circuit"`; or `"ops"`, each
+        operation over its mirror. open, close, focus: names of blocks. fold: True or `"ends"` draws
+        equal blocks as the first, the last and ×N; `"one"` as one, with a loop where weights are
+        shared; False draws each; by default more than 12 are folded.
         check: True marks each hand-written backward block: right, scaled or wrong.
-        depth: how far blocks are opened, from 1. values: `"full"`, `"summary"`, `"shapes"` or
-        `"none"`. digits: how many significant digits. backward: False leaves the backward pass out.
+        depth: how far blocks are opened, from 1. values: `"full"`, `"summary"`, `"heatmap"`,
+        `"histogram"`, `"shapes"` or `"none"`. digits: how many significant digits. backward: False leaves the backward pass out.
         notation: `"ng"`, `"nielsen"`, `"partial"` or `"code"`: how names are written.
+        legend: True explains the boxes, arrows and values that are in the picture, under it.
         steps: .tex only, boxes appear in the order of the run, on slides of beamer.
         theme: `"default"`, `"cs231n"`, `"ng"`, `"mono"` or a TOML file. ground: `"light"`,
         `"dark"`, `"both"` (the reader's own, .svg and .html) or `"transparent"`.

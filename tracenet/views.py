@@ -15,6 +15,7 @@ from .diagram import Diagram
 from .errors import UsageError, unknown
 from .gathering import gathered, with_loss
 from .heatmaps import together
+from .looping import looped
 from .notation import written_in
 from .opening import called, no_such_block, opened
 from .pairing import paired
@@ -40,7 +41,7 @@ def parts(
         raise UsageError(f"depth must be 1 or more, got {depth}: 1 shows the outermost blocks")
     names = (*open, *close)
     pieces = partition(trace, opened(trace, depth, open, close))
-    cut = with_loss(trace, gathered(trace, pieces))
+    cut = with_loss(trace, looped(trace, gathered(trace, pieces)))
     for name in names:
         if not called(trace, name) and name not in {part.name for part in cut}:
             raise no_such_block(
@@ -65,8 +66,7 @@ def _apart(cut: list[Part], pieces: list[Part], names: Collection[str]) -> list[
             result.append(part)
             continue
         mine = set(part.ops)
-        inside = [piece for piece in pieces if mine.issuperset(piece.ops)]
-        result += inside or [part]
+        result += [piece for piece in pieces if mine.issuperset(piece.ops)] or [part]
     return result
 
 
@@ -85,11 +85,14 @@ def steps(trace: Trace, depth: int | None) -> Iterator[Step]:
         )
 
 
-def diagram(trace: Trace, view: str, notation: str = "ng", **options: Any) -> Diagram:
-    """The diagram of a view, its names in a notation."""
+def diagram(
+    trace: Trace, view: str, notation: str = "ng", legend: bool = False, **options: Any
+) -> Diagram:
+    """The diagram of a view, its names in a notation, and with a legend if that is asked for."""
     if view not in VIEWS:
         raise unknown("view", view, VIEWS)
     from .choosing import chosen
 
     with written_in(notation):
-        return together(chosen(trace, view, **options))
+        made = together(chosen(trace, view, **options))
+    return replace(made, legend=legend)

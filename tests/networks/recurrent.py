@@ -39,3 +39,20 @@ def softmax_loss(scores, y):
     dscores[range(N), y] -= 1
     dscores /= N
     return loss, dscores
+
+
+def loss_by_statements(x, y, h, Wx, Wh, b, Wy):
+    """The same network without functions: three statements in each turn of the loop."""
+    loss = 0
+    for t in range(x.shape[0]):
+        h = np.tanh(x[t] @ Wx + h @ Wh + b)
+        p = h @ Wy
+        loss = loss + np.sum((p - y[t]) ** 2)
+    return loss
+
+
+def last_state(x, h, Wx, Wh, b):
+    """A loop of a single statement."""
+    for t in range(x.shape[0]):
+        h = np.tanh(x[t] @ Wx + h @ Wh + b)
+    return np.sum(h**2)

@@ -19,6 +19,7 @@ from tracenet.render.placement import Block, Box, Shape, Words
 
 from . import sample
 from .lines import labels, line_of, marks, meet, on_border, over
+from .pictures import CHOSEN
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -96,6 +97,7 @@ def awkward() -> Diagram:
 
 MADE = {case.__name__: lambda case=case: network(case) for case in networks.CASES}
 MADE |= {"by hand": by_hand, "shared": shared, "dense": dense, "awkward": awkward}
+MADE |= CHOSEN
 MADE |= {name: make for name, make in sample.ALL.items() if make().view == "blocks"}
 HERE = [path.stem for path in sorted(EXAMPLES.glob("*.py"))]
 

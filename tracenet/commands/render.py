@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from ..trace import Trace
 
 VIEWS = ("blocks", "network", "cache", "ops", "circuit")
+VALUES = ("full", "summary", "heatmap", "histogram", "shapes", "none")
+FOLDS = ("ends", "one")
 FORMATS = ("svg", "png", "pdf", "tex", "html", "md", "dot", "json")
 
 
@@ -42,10 +44,16 @@ FORMATS = ("svg", "png", "pdf", "tex", "html", "md", "dot", "json")
     help="Draw equal blocks in sequence as the first, the last and ×N; more than 12 always are.",
 )
 @click.option(
+    "--fold-to",
+    metavar="WHAT",
+    help="ends: as --fold does. one: a single block in general form, ×N; with an arrow back to "
+    "itself where all share their weights, as time steps do.",
+)
+@click.option(
     "--values",
     default="full",
     show_default=True,
-    help="How much of the arrays: full, summary, shapes, none.",
+    help="How much of the arrays: full, summary, heatmap, histogram, shapes, none.",
 )
 @click.option(
     "--digits", type=int, default=4, show_default=True, help="Significant digits of numbers."
@@ -73,13 +81,14 @@ FORMATS = ("svg", "png", "pdf", "tex", "html", "md", "dot", "json")
 )
 @click.option("--dpi", type=float, metavar="N", help="png only: pixels an inch.")
 @click.option("--width", type=int, metavar="PIXELS", help="png only: its width.")
+@click.option("--legend", is_flag=True, help="Explain what is in the picture, under it.")
 @click.option("--check", is_flag=True, help="Mark each backward block: right or wrong.")
 @click.option("--steps", is_flag=True, help="tex only: boxes appear in the order of the run.")
 @click.option("--partial", is_flag=True, help="Draw what was recorded when the code raises.")
 def render(
     target: Target, output: str | None, format_: str | None, backward: bool | None,
     learning_rate: float | None, steps: bool, partial: bool, theme: str, ground: str,
-    dpi: float | None, width: int | None, **drawing: Any,
+    dpi: float | None, width: int | None, fold_to: str | None, **drawing: Any,
 ) -> None:  # fmt: skip
     """Draw the run of TARGET.
 
@@ -101,9 +110,12 @@ def render(
     _check_look(suffix, look, drawing["notation"])
     if backward is False:
         drawing["backward"] = False
+    if fold_to is not None:
+        drawing["fold"] = _folding(fold_to, drawing["fold"])
     drawing = {name: given for name, given in drawing.items() if given not in ((), None)}
-    if not drawing["check"]:
-        del drawing["check"]
+    for flag in ("check", "legend"):
+        if not drawing[flag]:
+            del drawing[flag]
     with progress() as say:
         traces, error = run(target, say, noting="check" in drawing or drawing["view"] == "cache")
         if error is not None and not (partial and traces):
@@ -123,12 +135,20 @@ def render(
 def _check_options(view: str, values: str, digits: int, depth: int | None, **_: Any) -> None:
     if view not in VIEWS:
         raise unknown("view", view, VIEWS)
-    if values not in ("full", "summary", "shapes", "none"):
-        raise unknown("amount of values", values, ("full", "summary", "shapes", "none"))
+    if values not in VALUES:
+        raise unknown("amount of values", values, VALUES)
     if not 1 <= digits <= 17:
         raise UsageError(f"--digits must be from 1 to 17, got {digits}")
     if depth is not None and depth < 1:
         raise UsageError(f"--depth must be 1 or more, got {depth}")
+
+
+def _folding(fold_to: str, fold: bool | None) -> str:
+    if fold_to not in FOLDS:
+        raise unknown("way to fold", fold_to, FOLDS)
+    if fold is False:
+        raise UsageError(f"--unfold draws every block, and --fold-to {fold_to} does not: give one")
+    return fold_to
 
 
 def _check_look(suffix: str, look: dict[str, Any], notation: str) -> None:

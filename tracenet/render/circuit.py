@@ -217,7 +217,7 @@ def _box(node: Node) -> Block:
     if node.kind not in ("forward", "loss"):
         return padded(text, 3, 1)
     width = max(GATE, text.width + 16)
-    border = _round(width, ink)
+    border = gate(width, ink)
     inside: list[tuple[float, float, Block]] = [
         ((width - text.width) / 2, (GATE - text.height) / 2, text)
     ]
@@ -228,8 +228,8 @@ def _box(node: Node) -> Block:
     return Block(width, GATE, (border,), inside)
 
 
-def _round(width: float, ink: Ink) -> Shape:
-    """A circle, or what two halves of one and lines between them enclose."""
+def gate(width: float, ink: Ink) -> Shape:
+    """The border of a gate: a circle, or what two halves of one and lines between them enclose."""
     r, k = GATE / 2, GATE / 2 * (1 - ROUNDNESS)
     right, low = width - r, GATE
     points = (

@@ -15,7 +15,7 @@ from itertools import pairwise
 from graphviz.quoting import escape, quote
 
 from ..diagram import BACKWARD_LANE, FORWARD_LANE, Diagram, Edge, Node
-from . import label, palette
+from . import label, legend, palette
 from .fonts import FAMILY
 from .placement import CLEAR
 from .theme import Paint
@@ -82,6 +82,8 @@ class _Writer:
         yield HEAD
         if self.diagram.frames:
             yield "  graph [pad=0.4]\n"
+        if self.diagram.legend and (found := legend.html(self.diagram)):
+            yield f"  graph [labelloc=b, labeljust=l, label=<{found}>]\n"
         for column in self.columns.values():
             yield from self._column(column)
         yield from self._frames()

@@ -59,7 +59,7 @@ class Grid:
 
     columns: from the left, the boxes of each lane; rows: the boxes of each lane, from the left.
     straight: arrows between neighbours in a lane. upright: within a column. around: in a lane,
-    past other boxes. across: all others.
+    past other boxes. loops: back to the box that they leave. across: all others.
     """
 
     spots: dict[str, Spot]
@@ -68,6 +68,7 @@ class Grid:
     straight: list[Way] = field(default_factory=list)
     upright: list[Way] = field(default_factory=list)
     around: list[Way] = field(default_factory=list)
+    loops: list[Way] = field(default_factory=list)
     across: list[Way] = field(default_factory=list)
 
 
@@ -125,6 +126,9 @@ def _sort_ways(grid: Grid, ways: list[Way]) -> None:
     taken = set()
     for way in ways:
         tail, head = way.tail.node, way.head.node
+        if tail is head:
+            grid.loops.append(way)
+            continue
         if tail.lane != head.lane:
             (grid.upright if tail.column == head.column else grid.across).append(way)
             continue

@@ -31,7 +31,8 @@ def told(name: str, shown: Iterable[Shown]) -> str:
     lines = [label.clean(name)]
     for item in shown:
         shape = dimensions(item.shape) if item.shape else ""
-        facts = (plain(item.name) or item.key, shape, item.dtype, item.state)
+        power = f"times 10^{item.exponent}" if item.exponent else ""
+        facts = (plain(item.name) or item.key, shape, item.dtype, item.state, power)
         numbers = ["  ".join(row) for row in item.grid or _all(item)] + list(item.summary[1:])
         head = label.clean(", ".join(fact for fact in facts if fact))
         lines += [f"{head}:" if numbers else head, *map(label.clean, numbers)]

@@ -90,7 +90,9 @@ def _run(run: Run) -> str:
 
 
 def font(inside: str, size: int, colour: str = "") -> str:
-    """A piece of a label in another size or colour."""
+    """A piece of a label in another size or colour; Graphviz refuses an empty one."""
+    if not inside:
+        return ""
     tint = f' COLOR="{colour}"' if colour else ""
     return f'<FONT POINT-SIZE="{size}"{tint}>{inside}</FONT>'
 
@@ -158,7 +160,15 @@ def _array(shown: Shown, ink: Ink, named: bool) -> str:
         left = f"<TD>{name} = </TD>" if name else ""
         return table([left + _cell(shown.grid[0][0], ink)])
     name = name or (POINT_SPACE if named else "")
-    rows = [name, _grid(shown, ink), _heat(shown), _summary(shown), _state(shown.state)]
+    rows = [
+        name,
+        _grid(shown, ink),
+        _heat(shown),
+        _bars(shown, ink),
+        _image(shown),
+        _summary(shown),
+        _state(shown.state),
+    ]
     return table([f"<TD>{row}</TD>" for row in rows if row] or ["<TD></TD>"])
 
 
@@ -166,7 +176,8 @@ def _state(state: str) -> str:
     if state in ("NaN", "infinite"):
         marked = "contains NaN" if state == "NaN" else "contains ∞"
         return font(marked, SMALL_SIZE, palette.ALARM_TEXT)
-    return font(state, SMALL_SIZE, palette.QUIET) if state in ("constant", "random") else ""
+    said = state in ("constant", "random", "not differentiable")
+    return font(state, SMALL_SIZE, palette.QUIET) if said else ""
 
 
 def _grid(shown: Shown, ink: Ink) -> str:
@@ -175,8 +186,15 @@ def _grid(shown: Shown, ink: Ink) -> str:
     rows = ["".join(_cell(text, ink) for text in row) for row in aligned(shown.grid)]
     inside = table(rows, 'BORDER="0" CELLBORDER="0" CELLSPACING="1" CELLPADDING="1"')
     inside = font(inside, NUMBER_SIZE)
+    if shown.exponent:
+        return table([f"<TD>{inside}</TD><TD>{POINT_SPACE}{rich(times(shown.exponent))}</TD>"])
     widest = sum(max(map(len, column)) + 1 for column in zip(*shown.grid, strict=True))
     return _unstretched(inside) if len(plain(shown.name)) > widest else inside
+
+
+def times(exponent: int) -> Text:
+    """The power of ten by which numbers beside it are to be multiplied."""
+    return Run("× 10"), Run(str(exponent).replace("-", "−"), "sup")
 
 
 def _cell(text: str, ink: Ink) -> str:
@@ -224,6 +242,43 @@ def _heat(shown: Shown) -> str:
     ]
     border = BARE.replace('BORDER="0"', f'BORDER="1" COLOR="{palette.STRUCK_ARROW}"', 1)
     return _unstretched(table([f'<TD CELLPADDING="3">{table(rows, border)}</TD>']))
+
+
+BAR, BAR_HEIGHT = 5, 22
+"""The width of a bar of a histogram and what parts it from the next; the height of the tallest."""
+
+
+def _bars(shown: Shown, ink: Ink) -> str:
+    if not shown.bars:
+        return ""
+    cells = "".join(f'<TD VALIGN="BOTTOM">{_bar(share)}</TD>' for share in shown.bars)
+    ground = f'BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0" BGCOLOR="{ink.cell}"'
+    return _unstretched(table([cells], ground))
+
+
+def _bar(share: float) -> str:
+    height = round(share * BAR_HEIGHT)
+    rest = BAR_HEIGHT - height
+    sized = f'WIDTH="{BAR}" FIXEDSIZE="TRUE"'
+    rows = [f'<TD {sized} HEIGHT="{rest}"></TD>'] if rest else []
+    if height:
+        rows.append(f'<TD {sized} HEIGHT="{height}" BGCOLOR="{palette.QUIET}"></TD>')
+    return table(rows)
+
+
+def _image(shown: Shown) -> str:
+    if not shown.image:
+        return ""
+    side = f'WIDTH="{pixel(shown)}" HEIGHT="{pixel(shown)}" FIXEDSIZE="TRUE"'
+    colours = [[palette.pictured(colour) for colour in row] for row in shown.image]
+    rows = ["".join(f'<TD {side} BGCOLOR="{c}"></TD>' for c in row) for row in colours]
+    border = BARE.replace('BORDER="0"', f'BORDER="1" COLOR="{palette.STRUCK_ARROW}"', 1)
+    return _unstretched(table([f'<TD CELLPADDING="3">{table(rows, border)}</TD>']))
+
+
+def pixel(shown: Shown) -> int:
+    """The side of a square of a picture."""
+    return max(2, min(5, 90 // max(len(shown.image), len(shown.image[0]))))
 
 
 def _summary(shown: Shown) -> str:

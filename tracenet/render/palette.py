@@ -103,6 +103,15 @@ def channels(colour: str) -> tuple[int, int, int]:
     return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
 
 
+def pictured(colour: str) -> str:
+    """A colour of a picture, a shade beside those of the palette, which themes change."""
+    red, green, blue = channels(colour)
+    while colour in _OURS:
+        blue += 1 if blue < 128 else -1
+        colour = f"#{red:02x}{green:02x}{blue:02x}"
+    return colour
+
+
 def contrast(one: str, other: str) -> float:
     """The contrast of two colours, from 1 to 21, as WCAG 2 defines it.
 
@@ -117,3 +126,15 @@ def _luminance(colour: str) -> float:
     parts = [c / 255 for c in channels(colour)]
     r, g, b = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
     return 0.2126 * r + 0.7152 * g + 0.0722 * b
+
+
+_OURS = {
+    *(
+        colour.lower()
+        for ink in (*NODES.values(), *EDGES.values())
+        for colour in (ink.border, ink.ground, ink.cell)
+    ),
+    *(colour.lower() for colour in (TEXT, QUIET, STRUCK, STRUCK_ARROW, ALARM_TEXT, ALARM_CELL)),
+    *(colour.lower() for colour in (*MARKS.values(), FRAME, FRAME_GROUND, WHITE)),
+    *(heat(level / LEVELS) for level in range(-LEVELS, LEVELS + 1)),
+}

@@ -19,6 +19,9 @@ from .placement import Area, Block, Mark, Placement, Point
 from .spacing import Spacing
 from .tracks import UNDER, Track
 
+PAST = 6.0
+"""Between a line and what is written beside it."""
+
 
 def placed(diagram: Diagram) -> Placement:
     """Where everything of a diagram lies."""
@@ -38,6 +41,8 @@ class _Router:
             for way in track.ways:
                 if way.tail.node.lane != track.lane:
                     track.ports[way.tail.node.id] = self.spacing.passages[way.edge.id]
+            if track.loops:
+                track.turn(self._beside_loop(track))
         self.order = sorted(grid.rows)
         self.levels = Levels(grid, self.tracks, set(self._bends()))
         tracks.set_ports(self.tracks)
@@ -155,7 +160,7 @@ class _Router:
 
     def _along(self, track: Track) -> None:
         y = self.levels.height(track)
-        for way in track.ways:
+        for way in track.ways if not track.loops else ():
             ends = [self._end(track, way.tail), self._end(track, way.head)]
             (a, top), (b, bottom) = ends
             start = [(a, top)] if _inside(way.tail, a) == a else self._aside(way, a, top)
@@ -164,8 +169,35 @@ class _Router:
             self.area = self.area.around(Area(min(a, b), y, max(a, b), y))
             if way.tail.node.lane != track.lane:
                 self._beside(way, track.ports[way.tail.node.id])
+        if track.loops:
+            self._loop(track, y)
+            return
         for way, rank in track.written:
             self._write(way, track.lane, rank, y)
+
+    def _loop(self, track: Track, y: float) -> None:
+        """From a box back to itself."""
+        (a, b), area = track.turns, track.hub.area
+        edge = area.top if track.above else area.bottom
+        (way,) = track.ways
+        self._line(way, arrow([(a, edge), (a, y), (b, y), (b, edge)], *self._style(way)))
+        self.area = self.area.around(Area(min(a, b), y, max(a, b), y))
+        if way.label is not None:
+            x = min((a + b - way.label.width) / 2, track.bound - PAST - way.label.width)
+            self._draw(way, x if track.above else max(a, b) + PAST, y - UNDER - way.label.height)
+
+    def _beside_loop(self, track: Track) -> list[float]:
+        """Where arrows meet the side of a box from which a loop leaves."""
+        hub, lane = track.hub, track.lane
+        met = [
+            way for way in (*self.grid.upright, *self.grid.across) if hub in (way.tail, way.head)
+        ]
+        lanes = [way.tail if way.head is hub else way.head for way in met]
+        return [
+            _inside(hub, self.spacing.passages[way.edge.id])
+            for way, other in zip(met, lanes)
+            if (other.node.lane < lane) == track.above
+        ]
 
     def _end(self, track: Track, spot: Spot) -> Point:
         """Where an arrow of a track meets a box."""

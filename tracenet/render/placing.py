@@ -6,6 +6,7 @@ import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from ..diagram import Diagram
 from ..errors import unknown
@@ -18,6 +19,16 @@ ROWS = ("blocks", "network", "cache")
 
 def placed(diagram: Diagram) -> Placement:
     """Where everything of a diagram lies. TRACENET_ENGINE (pygraphviz, dot) forces Graphviz."""
+    bare = replace(diagram, legend=False)
+    found = _placed(bare)
+    if diagram.legend:
+        from .legend import under
+
+        found = under(found, diagram)
+    return found
+
+
+def _placed(diagram: Diagram) -> Placement:
     choice = os.environ.get(CHOICE, "")
     if choice not in CHOICES:
         raise unknown(CHOICE, choice, CHOICES[1:])

@@ -52,7 +52,8 @@ def _laid(diagram: Diagram, placement: Placement) -> Sheet:
     whole = reduce(Area.around, (box.area for box in frames), placement.area)
     x, y = MARGIN - whole.left, MARGIN - whole.top
     groups = [(box.frame.id, tuple(moved(_fence(box), x, y))) for box in frames]
-    for id in [*(edge.id for edge in diagram.edges), *(node.id for node in diagram.nodes)]:
+    ids = [*(edge.id for edge in diagram.edges), *(node.id for node in diagram.nodes)]
+    for id in [*ids, "legend"] if diagram.legend else ids:
         blocks = placement.blocks.get(id, ())
         marks = tuple(m for dx, dy, block in blocks for m in moved(block, x + dx, y + dy))
         groups.append((id, marks))

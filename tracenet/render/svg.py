@@ -69,6 +69,8 @@ class _Writer:
             yield from self._group(edge.id, f"edge {edge.kind}", told[edge.id])
         for node in self.diagram.nodes:
             yield from self._group(node.id, f"node {node.kind}", told[node.id])
+        if self.diagram.legend:
+            yield from self._group("legend", "legend", "Legend")
         yield "</svg>\n"
 
     def _group(self, id: str, kind: str, title: str) -> Iterator[str]:

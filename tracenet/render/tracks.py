@@ -1,12 +1,13 @@
 """Long arrows in one lane: each runs along a track above or below its row, and turns into boxes.
 
-Arrows that leave one box with data share a track, as branches of one line; so do those that bring
-gradients to one box. Tracks are stacked, the shorter ones nearer to the row, so that arrows cross
-only where their ends lie between each other.
+Arrows that leave one box with data, or with the same gradient, share a track, as branches of one line; so do those
+that bring gradients to one box. Tracks are stacked, the shorter ones nearer to the row, so that arrows cross
+only where their ends lie between each other. An arrow back to its own box is a short track.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +17,10 @@ from .grid import Grid, Spot, Way
 
 SPACE = 10.0
 """Between tracks."""
+NEAR, FAR = 0.3, 0.8
+"""How far from the middle of their box loops leave and reach it, as shares of half its width."""
+LOOP = 12.0
+"""How far they reach at least from it, besides what all arrows keep."""
 UNDER = 3.0
 """Between a line and what is written above it."""
 
@@ -26,7 +31,7 @@ class Track:
 
     written: the arrays that are written at it, each with the box in whose gap they stand.
     ports: where arrows turn into a box, by the box's id; a passage stands there for a box that
-    is in another lane.
+    is in another lane. turns: where a loop leaves and comes back; bound: what it keeps away from.
     """
 
     lane: int
@@ -36,6 +41,8 @@ class Track:
     written: list[tuple[Way, int]] = field(default_factory=list)
     depth: float = 0.0
     ports: dict[str, float] = field(default_factory=dict)
+    turns: tuple[float, float] = (0.0, 0.0)
+    bound: float = 0.0
 
     @property
     def spots(self) -> list[Spot]:
@@ -47,19 +54,36 @@ class Track:
         return list(found.values())
 
     @property
+    def loops(self) -> bool:
+        """Whether its arrow leads back to the box that it leaves."""
+        return self.ways[0].tail is self.ways[0].head
+
+    def turn(self, passages: list[float]) -> None:
+        """Sets where a loop leaves its box and comes back: against the way that the lane is read,
+        and beside the arrows that end or begin there."""
+        x, half, side = self.hub.x, self.hub.half, -1 if self.above else 1
+        bound = side * max(side * passage for passage in [x, *passages])
+        far = x + side * half * FAR
+        near = bound + side * min(half * NEAR, abs(far - bound) / 2)
+        self.bound, self.turns = bound, (near, far)
+
+    @property
     def height(self) -> float:
         """The height of what is written above the line."""
-        return max((w.label.height + UNDER for w, _ in self.written if w.label), default=0.0)
+        written = max((w.label.height + UNDER for w, _ in self.written if w.label), default=0.0)
+        return max(written, LOOP) if self.loops and not self.above else written
 
 
 def found(grid: Grid) -> list[Track]:
     """The tracks of a grid, and in which gap each of their labels stands."""
     tracks: dict[object, Track] = {}
+    leaving = Counter((way.tail.node.id, way.edge.shown) for way in grid.around)
     for way in grid.around:
-        hub = way.head if way.edge.kind == "gradient" else way.tail
+        spreads = way.edge.shown and leaving[way.tail.node.id, way.edge.shown] > 1
+        hub = way.head if way.edge.kind == "gradient" and not spreads else way.tail
         lane = hub.node.lane
         rightwards = way.ends[0] is hub
-        key = id(hub), rightwards, way.edge.kind == "gradient"
+        key = id(hub), rightwards, way.edge.kind == "gradient", spreads and way.edge.shown
         track = tracks.setdefault(key, Track(lane, lane <= FORWARD_LANE, hub))
         track.ways.append(way)
     for way in grid.across:
@@ -67,6 +91,12 @@ def found(grid: Grid) -> list[Track]:
         tracks[id(way)] = Track(way.head.node.lane, above, way.head, [way])
     for track in tracks.values():
         track.written = _written(track)
+    for way in grid.loops:
+        lane, rank = way.head.node.lane, way.head.rank
+        loop = Track(lane, lane <= FORWARD_LANE, way.head, [way])
+        beside = rank - 1 if loop.above and rank else rank
+        loop.written = [(way, beside)] if way.label is not None else []
+        tracks[id(way)] = loop
     return list(tracks.values())
 
 
@@ -100,7 +130,7 @@ def stack(tracks: list[Track], start: float) -> float:
     filled = np.full(len(stops), start)
     for i in sorted(range(len(tracks)), key=lambda i: (spans[i][1] - spans[i][0], i)):
         track, (left, right) = tracks[i], (place[x] for x in spans[i])
-        at = float(filled[left : right + 1].max())
+        at = float(filled[left : right + 1].max()) + (LOOP if track.loops and track.above else 0.0)
         track.depth = at if track.above else at + track.height
         filled[left : right + 1] = at + track.height + SPACE
     return float(filled.max())
@@ -108,6 +138,9 @@ def stack(tracks: list[Track], start: float) -> float:
 
 def _span(track: Track) -> tuple[float, float]:
     """What a track covers: it ends beside the middle of a box, where another one may start."""
+    if track.loops:
+        left, right = sorted(track.turns)
+        return left - track.hub.half, right + track.hub.half
     xs = [track.ports.get(spot.node.id, spot.x) for spot in track.spots]
     return min(xs) + 1, max(xs) - 1
 
@@ -116,6 +149,8 @@ def set_ports(tracks: list[Track]) -> None:
     """Where each track turns into its boxes: lower tracks further out, so that none cross."""
     sides: dict[tuple[int, bool, bool], list[tuple[float, Track, Spot]]] = {}
     for track in tracks:
+        if track.loops:
+            continue
         spots = track.spots
         left, right = min(s.x for s in spots), max(s.x for s in spots)
         for spot in spots:

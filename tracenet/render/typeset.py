@@ -10,12 +10,16 @@ from . import palette
 from .blocks import beside, line, padded, stacked, table, words
 from .label import (
     ACROSS,
+    BAR,
+    BAR_HEIGHT,
     NUMBER_SIZE,
     SMALL_SIZE,
     TEXT_SIZE,
     aligned,
     is_number,
     is_struck,
+    pixel,
+    times,
 )
 from .palette import Ink
 from .placement import CLEAR, Block, Box, Mark
@@ -108,6 +112,10 @@ def _array(shown: Shown, ink: Ink, named: bool) -> Block:
         rows.append(_grid(shown, ink))
     if shown.heat:
         rows.append(_heat(shown))
+    if shown.bars:
+        rows.append(_bars(shown, ink))
+    if shown.image:
+        rows.append(_image(shown))
     if shown.summary:
         rows.append(_summary(shown))
     if shown.state in STATES:
@@ -120,12 +128,23 @@ STATES = {
     "infinite": ("contains ∞", SMALL_SIZE, palette.ALARM_TEXT),
     "constant": ("constant", SMALL_SIZE, palette.QUIET),
     "random": ("random", SMALL_SIZE, palette.QUIET),
+    "not differentiable": ("not differentiable", SMALL_SIZE, palette.QUIET),
 }
 
 
 def _grid(shown: Shown, ink: Ink) -> Block:
     rows = [[_cell(text, ink, NUMBER_SIZE) for text in row] for row in aligned(shown.grid)]
-    return table(_widened(rows, 0), 1, right=())
+    numbers = table(_widened(rows, 0), 1, right=())
+    if not shown.exponent:
+        return numbers
+    power = line(times(shown.exponent))
+    size = numbers.width + 3 + power.width, max(numbers.height, power.height)
+    middle = size[1] / 2
+    inside = (
+        (0.0, middle - numbers.height / 2, numbers),
+        (numbers.width + 3, middle - power.height / 2, power),
+    )
+    return Block(*size, (), inside)
 
 
 def _cell(text: str, ink: Ink, size: float) -> Block:
@@ -158,14 +177,35 @@ def _widened(rows: list[list[Block]], first: int) -> list[list[Block]]:
 
 def _heat(shown: Shown) -> Block:
     """Squares in colours, those of one colour beside each other in one piece, and a border."""
+    return _squares([[palette.heat(x) for x in row] for row in shown.heat], PIXEL)
+
+
+def _bars(shown: Shown, ink: Ink) -> Block:
+    """A histogram, on the ground of its numbers."""
+    width, height = BAR * len(shown.bars) + 1, BAR_HEIGHT + 2
+    marks: list[Mark] = [Box(0, 0, width, height, ink.cell)]
+    for i, share in enumerate(shown.bars):
+        if share:
+            tall = max(1.0, share * BAR_HEIGHT)
+            marks.append(Box(1 + BAR * i, height - 1 - tall, BAR - 1, tall, palette.QUIET))
+    return padded(Block(width, height, marks), 3, 2)
+
+
+def _image(shown: Shown) -> Block:
+    """A picture in its own colours, which no theme changes."""
+    colours = [[palette.pictured(colour) for colour in row] for row in shown.image]
+    return _squares(colours, pixel(shown))
+
+
+def _squares(colours: Sequence[Sequence[str]], side: float) -> Block:
     marks: list[Mark] = []
-    for i, row in enumerate(shown.heat):
+    for i, row in enumerate(colours):
         at = 0
-        for colour, group in groupby(map(palette.heat, row)):
+        for colour, group in groupby(row):
             count = len(list(group))
-            marks.append(Box(1 + PIXEL * at, 1 + PIXEL * i, PIXEL * count, PIXEL, colour))
+            marks.append(Box(1 + side * at, 1 + side * i, side * count, side, colour))
             at += count
-    width, height = PIXEL * len(shown.heat[0]) + 2, PIXEL * len(shown.heat) + 2
+    width, height = side * len(colours[0]) + 2, side * len(colours) + 2
     marks.append(Box(0.5, 0.5, width - 1, height - 1, CLEAR, palette.STRUCK_ARROW))
     return padded(Block(width, height, marks), 3, 2)
 
