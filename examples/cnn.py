@@ -15,76 +15,83 @@ def windows(x, size):
 
 
 def conv_forward(x, W, b):
-    out = np.einsum("nchwij,fcij->nfhw", windows(x, W.shape[-1]), W) + b[:, None, None]
+    z = np.einsum("nchwij,fcij->nfhw", windows(x, W.shape[-1]), W) + b[:, None, None]
     cache = (x, W)
-    return out, cache
+    return z, cache
 
 
-def conv_backward(dout, cache):
+def conv_backward(dz, cache):
     x, W = cache
     k = W.shape[-1]
-    dW = np.einsum("nchwij,nfhw->fcij", windows(x, k), dout)
-    db = np.sum(dout, axis=(0, 2, 3))
-    padded = np.pad(dout, ((0, 0), (0, 0), (k - 1, k - 1), (k - 1, k - 1)))
+    dW = np.einsum("nchwij,nfhw->fcij", windows(x, k), dz)
+    db = np.sum(dz, axis=(0, 2, 3))
+    padded = np.pad(dz, ((0, 0), (0, 0), (k - 1, k - 1), (k - 1, k - 1)))
     dx = np.einsum("nfhwij,fcij->nchw", windows(padded, k), W[:, :, ::-1, ::-1])
     return dx, dW, db
 
 
-def relu_forward(x):
-    out = np.maximum(0, x)
-    return out, x
+def relu_forward(z):
+    a = np.maximum(0, z)
+    return a, z
 
 
-def relu_backward(dout, cache):
-    x = cache
-    dx = dout * (x > 0)
-    return dx
+def relu_backward(da, cache):
+    z = cache
+    dz = da * (z > 0)
+    return dz
 
 
-def pool_forward(x):
+def pool_forward(a):
     """The largest of each 2 by 2 square."""
-    N, C, H, W = x.shape
-    squares = x.reshape(N, C, H // 2, 2, W // 2, 2)
-    out = squares.max(axis=(3, 5))
-    cache = (squares, out)
-    return out, cache
+    N, C, H, W = a.shape
+    squares = a.reshape(N, C, H // 2, 2, W // 2, 2)
+    p = squares.max(axis=(3, 5))
+    cache = (a, p)
+    return p, cache
 
 
-def pool_backward(dout, cache):
-    squares, out = cache
-    mask = squares == out[:, :, :, None, :, None]
-    dsquares = mask * dout[:, :, :, None, :, None]
-    N, C, H, _, W, _ = squares.shape
-    dx = dsquares.reshape(N, C, 2 * H, 2 * W)
-    return dx
+def pool_backward(dp, cache):
+    a, p = cache
+    largest = a == upsample(p)
+    da = upsample(dp) * largest
+    return da
 
 
-def dense_forward(x, W, b):
-    flat = x.reshape(x.shape[0], -1)
+def upsample(p):
+    """Each element as a 2 by 2 square."""
+    return p.repeat(2, axis=2).repeat(2, axis=3)
+
+
+def dense_forward(p, W, b):
+    flat = p.reshape(len(p), -1)
     scores = flat @ W + b
-    cache = (x, flat, W)
+    cache = (p.shape, flat, W)
     return scores, cache
 
 
-def dense_backward(dout, cache):
-    x, flat, W = cache
-    dx = (dout @ W.T).reshape(x.shape)
-    dW = flat.T @ dout
-    db = np.sum(dout, axis=0)
-    return dx, dW, db
+def dense_backward(dscores, cache):
+    shape, flat, W = cache
+    dp = (dscores @ W.T).reshape(shape)
+    dW = flat.T @ dscores
+    db = np.sum(dscores, axis=0)
+    return dp, dW, db
 
 
 def softmax_loss(scores, y):
     """The mean cross-entropy."""
     e = np.exp(scores - np.max(scores, axis=1, keepdims=True))
-    p = e / np.sum(e, axis=1, keepdims=True)
-    loss = -np.mean(np.sum(y * np.log(p), axis=1))
-    return loss, p
+    q = e / np.sum(e, axis=1, keepdims=True)
+    loss = -np.mean(np.sum(y * np.log(q), axis=1))
+    return loss, q
 
 
-def softmax_loss_backward(p, y):
-    dscores = (p - y) / len(y)
+def softmax_loss_backward(q, y):
+    dscores = (q - y) / len(y)
     return dscores
+
+
+def update(parameters, grads, learning_rate):
+    return {name: parameters[name] - learning_rate * grads[name] for name in parameters}
 
 
 def step(X, y, parameters, learning_rate):
@@ -94,16 +101,15 @@ def step(X, y, parameters, learning_rate):
     a1, relu_cache = relu_forward(z1)
     p1, pool_cache = pool_forward(a1)
     scores, dense_cache = dense_forward(p1, W2, b2)
-    loss, p = softmax_loss(scores, y)
+    loss, q = softmax_loss(scores, y)
 
     grads = {}
-    dscores = softmax_loss_backward(p, y)
+    dscores = softmax_loss_backward(q, y)
     dp1, grads["W2"], grads["b2"] = dense_backward(dscores, dense_cache)
     da1 = pool_backward(dp1, pool_cache)
     dz1 = relu_backward(da1, relu_cache)
     dX, grads["W1"], grads["b1"] = conv_backward(dz1, conv_cache)
-    new = {k: parameters[k] - learning_rate * grads[k] for k in parameters}
-    return loss, grads, new
+    return loss, grads, update(parameters, grads, learning_rate)
 
 
 def draw_shape(kind, rng):

@@ -1,6 +1,6 @@
 """One LSTM cell, forward and backward by hand. It knows nothing of tracenet.
 
-tracenet render examples/lstm.py --call 'step(x, h, c, target, parameters)' -o lstm.svg
+tracenet render examples/lstm.py --call 'step(x, h_prev, c_prev, target, parameters)' -o lstm.svg
 
 Each gate is a block: forget, input, candidate, output; then the cell state and the hidden state.
 Hochreiter and Schmidhuber, Long short-term memory, Neural Computation 9 (1997), with the forget
@@ -14,6 +14,17 @@ def sigmoid(z):
     return 1 / (1 + np.exp(-z))
 
 
+def stack(h_prev, x):
+    v = np.concatenate([h_prev, x])
+    return v, len(h_prev)
+
+
+def stack_backward(dv, cache):
+    dh_prev = dv[:cache]
+    dx = dv[cache:]
+    return dh_prev, dx
+
+
 def forget_gate(v, Wf, bf):
     f = sigmoid(Wf @ v + bf)
     return f, (v, f, Wf)
@@ -24,7 +35,8 @@ def forget_gate_backward(df, cache):
     dzf = df * f * (1 - f)
     dv = Wf.T @ dzf
     dWf = dzf @ v.T
-    return dv, dWf, dzf
+    dbf = np.sum(dzf, axis=1, keepdims=True)
+    return dv, dWf, dbf
 
 
 def input_gate(v, Wi, bi):
@@ -37,7 +49,8 @@ def input_gate_backward(di, cache):
     dzi = di * i * (1 - i)
     dv = Wi.T @ dzi
     dWi = dzi @ v.T
-    return dv, dWi, dzi
+    dbi = np.sum(dzi, axis=1, keepdims=True)
+    return dv, dWi, dbi
 
 
 def candidate(v, Wg, bg):
@@ -50,7 +63,8 @@ def candidate_backward(dg, cache):
     dzg = dg * (1 - g**2)
     dv = Wg.T @ dzg
     dWg = dzg @ v.T
-    return dv, dWg, dzg
+    dbg = np.sum(dzg, axis=1, keepdims=True)
+    return dv, dWg, dbg
 
 
 def output_gate(v, Wo, bo):
@@ -63,7 +77,8 @@ def output_gate_backward(do, cache):
     dzo = do * o * (1 - o)
     dv = Wo.T @ dzo
     dWo = dzo @ v.T
-    return dv, dWo, dzo
+    dbo = np.sum(dzo, axis=1, keepdims=True)
+    return dv, dWo, dbo
 
 
 def cell_state(f, c_prev, i, g):
@@ -96,7 +111,7 @@ def hidden_state_backward(dh, cache):
 def step(x, h_prev, c_prev, target, parameters):
     """One step: the loss ½ Σ (h - target)², and the gradients of everything."""
     p = parameters
-    v = np.concatenate([h_prev, x])
+    v, stack_cache = stack(h_prev, x)
     f, forget_cache = forget_gate(v, p["Wf"], p["bf"])
     i, input_cache = input_gate(v, p["Wi"], p["bi"])
     g, candidate_cache = candidate(v, p["Wg"], p["bg"])
@@ -114,16 +129,14 @@ def step(x, h_prev, c_prev, target, parameters):
     dv_i, grads["Wi"], grads["bi"] = input_gate_backward(di, input_cache)
     dv_f, grads["Wf"], grads["bf"] = forget_gate_backward(df, forget_cache)
     dv = dv_f + dv_i + dv_g + dv_o
-    grads["h_prev"] = dv[: len(h_prev)]
-    grads["x"] = dv[len(h_prev) :]
-    grads["c_prev"] = dc_prev
-    return loss, grads
+    dh_prev, dx = stack_backward(dv, stack_cache)
+    return loss, grads, (dx, dh_prev, dc_prev)
 
 
 rng = np.random.RandomState(0)
 x = rng.randn(2, 1)
-h = rng.randn(2, 1)
-c = rng.randn(2, 1)
+h_prev = rng.randn(2, 1)
+c_prev = rng.randn(2, 1)
 target = np.array([[0.5], [-0.5]])
 parameters = {}
 for gate in "figo":
@@ -131,4 +144,4 @@ for gate in "figo":
     parameters["b" + gate] = np.ones((2, 1)) if gate == "f" else np.zeros((2, 1))
 
 if __name__ == "__main__":
-    print(f"loss {step(x, h, c, target, parameters)[0]:.6f}")
+    print(f"loss {step(x, h_prev, c_prev, target, parameters)[0]:.6f}")

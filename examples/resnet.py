@@ -39,21 +39,21 @@ def mean_squared_error(z, Y):
 
 
 def loss(X, Y, parameters):
-    a = first_layer(X, parameters["Win"], parameters["bin"])
+    a = first_layer(X, parameters["Wx"], parameters["bx"])
     for l in range(1, BLOCKS + 1):
         a = residual_block(a, parameters[f"U{l}"], parameters[f"V{l}"])
-    z = last_layer(a, parameters["Wout"], parameters["bout"])
+    z = last_layer(a, parameters["Wy"], parameters["by"])
     return mean_squared_error(z, Y)
 
 
 rng = np.random.RandomState(0)
 X = rng.randn(3, 10)
 Y = np.sin(np.sum(X, axis=0, keepdims=True))
-parameters = {"Win": rng.randn(WIDTH, 3), "bin": np.zeros((WIDTH, 1))}
+parameters = {"Wx": rng.randn(WIDTH, 3), "bx": np.zeros((WIDTH, 1))}
 for l in range(1, BLOCKS + 1):
     parameters[f"U{l}"] = rng.randn(WIDTH, WIDTH) / 4
     parameters[f"V{l}"] = rng.randn(WIDTH, WIDTH) / 4
-parameters |= {"Wout": rng.randn(1, WIDTH) / 2, "bout": np.zeros((1, 1))}
+parameters |= {"Wy": rng.randn(1, WIDTH) / 2, "by": np.zeros((1, 1))}
 
 if __name__ == "__main__":
     print(f"loss {loss(X, Y, parameters):.6f}")

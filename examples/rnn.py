@@ -20,14 +20,15 @@ def rnn_step_forward(x, h_prev, Wx, Wh, b):
     return h, cache
 
 
-def rnn_step_backward(dh, cache):
+def rnn_step_backward(dh, dh_next, cache, grads):
+    """The hidden state is read twice: by the guess, and by the next step."""
     x, h_prev, h, Wx, Wh = cache
-    dz = dh * (1 - h**2)
-    dWx = dz @ x.T
-    dWh = dz @ h_prev.T
-    db = dz
+    dz = (dh + dh_next) * (1 - h**2)
+    grads["Wx"] += dz @ x.T
+    grads["Wh"] += dz @ h_prev.T
+    grads["b"] += dz
     dh_prev = Wh.T @ dz
-    return dh_prev, dWx, dWh, db
+    return dh_prev
 
 
 def guess_forward(h, target, Wy, by):
@@ -40,17 +41,17 @@ def guess_forward(h, target, Wy, by):
     return loss, cache
 
 
-def guess_backward(cache):
+def guess_backward(cache, grads):
     h, target, p, Wy = cache
     dscores = p - target
-    dWy = dscores @ h.T
-    dby = dscores
+    grads["Wy"] += dscores @ h.T
+    grads["by"] += dscores
     dh = Wy.T @ dscores
-    return dh, dWy, dby
+    return dh
 
 
 def loss(inputs, targets, h0, parameters):
-    """The loss over all steps, and its gradients."""
+    """The loss over all steps, and its gradients: those of shared weights add up."""
     Wx, Wh, b, Wy, by = (parameters[k] for k in ("Wx", "Wh", "b", "Wy", "by"))
     h, loss, caches = h0, 0.0, []
     for x, target in zip(inputs, targets):
@@ -62,13 +63,8 @@ def loss(inputs, targets, h0, parameters):
     grads = {name: np.zeros_like(parameters[name]) for name in parameters}
     dh_next = np.zeros_like(h0)
     for step_cache, guess_cache in reversed(caches):
-        dh, dWy, dby = guess_backward(guess_cache)
-        dh_next, dWx, dWh, db = rnn_step_backward(dh + dh_next, step_cache)
-        grads["Wx"] += dWx
-        grads["Wh"] += dWh
-        grads["b"] += db
-        grads["Wy"] += dWy
-        grads["by"] += dby
+        dh = guess_backward(guess_cache, grads)
+        dh_next = rnn_step_backward(dh, dh_next, step_cache, grads)
     return loss, grads
 
 
@@ -90,6 +86,6 @@ if __name__ == "__main__":
     for turn in range(201):
         value, grads = loss(inputs, targets, h0, parameters)
         for name in parameters:
-            parameters[name] -= 0.1 * grads[name]
+            parameters[name] -= 0.05 * np.clip(grads[name], -1, 1)
         if turn % 50 == 0:
             print(f"loss after {turn} steps: {value:.4f}")

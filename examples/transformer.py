@@ -13,9 +13,9 @@ HEADS = 2
 
 
 def layer_norm(x, g, b):
-    mean = np.mean(x, axis=-1, keepdims=True)
-    variance = np.mean((x - mean) ** 2, axis=-1, keepdims=True)
-    n = g * (x - mean) / np.sqrt(variance + 1e-5) + b
+    c = x - np.mean(x, axis=-1, keepdims=True)
+    s = np.sqrt(np.mean(c**2, axis=-1, keepdims=True) + 1e-5)
+    n = g * (c / s) + b
     return n
 
 
