@@ -25,60 +25,60 @@ def stack_backward(dv, cache):
     return dh_prev, dx
 
 
-def forget_gate(v, Wf, bf):
-    f = sigmoid(Wf @ v + bf)
-    return f, (v, f, Wf)
+def forget_gate(v, W_f, b_f):
+    f = sigmoid(W_f @ v + b_f)
+    return f, (v, f, W_f)
 
 
 def forget_gate_backward(df, cache):
-    v, f, Wf = cache
-    dzf = df * f * (1 - f)
-    dv = Wf.T @ dzf
-    dWf = dzf @ v.T
-    dbf = np.sum(dzf, axis=1, keepdims=True)
-    return dv, dWf, dbf
+    v, f, W_f = cache
+    dz_f = df * f * (1 - f)
+    dv = W_f.T @ dz_f
+    dW_f = dz_f @ v.T
+    db_f = np.sum(dz_f, axis=1, keepdims=True)
+    return dv, dW_f, db_f
 
 
-def input_gate(v, Wi, bi):
-    i = sigmoid(Wi @ v + bi)
-    return i, (v, i, Wi)
+def input_gate(v, W_i, b_i):
+    i = sigmoid(W_i @ v + b_i)
+    return i, (v, i, W_i)
 
 
 def input_gate_backward(di, cache):
-    v, i, Wi = cache
-    dzi = di * i * (1 - i)
-    dv = Wi.T @ dzi
-    dWi = dzi @ v.T
-    dbi = np.sum(dzi, axis=1, keepdims=True)
-    return dv, dWi, dbi
+    v, i, W_i = cache
+    dz_i = di * i * (1 - i)
+    dv = W_i.T @ dz_i
+    dW_i = dz_i @ v.T
+    db_i = np.sum(dz_i, axis=1, keepdims=True)
+    return dv, dW_i, db_i
 
 
-def candidate(v, Wg, bg):
-    g = np.tanh(Wg @ v + bg)
-    return g, (v, g, Wg)
+def candidate(v, W_g, b_g):
+    g = np.tanh(W_g @ v + b_g)
+    return g, (v, g, W_g)
 
 
 def candidate_backward(dg, cache):
-    v, g, Wg = cache
-    dzg = dg * (1 - g**2)
-    dv = Wg.T @ dzg
-    dWg = dzg @ v.T
-    dbg = np.sum(dzg, axis=1, keepdims=True)
-    return dv, dWg, dbg
+    v, g, W_g = cache
+    dz_g = dg * (1 - g**2)
+    dv = W_g.T @ dz_g
+    dW_g = dz_g @ v.T
+    db_g = np.sum(dz_g, axis=1, keepdims=True)
+    return dv, dW_g, db_g
 
 
-def output_gate(v, Wo, bo):
-    o = sigmoid(Wo @ v + bo)
-    return o, (v, o, Wo)
+def output_gate(v, W_o, b_o):
+    o = sigmoid(W_o @ v + b_o)
+    return o, (v, o, W_o)
 
 
 def output_gate_backward(do, cache):
-    v, o, Wo = cache
-    dzo = do * o * (1 - o)
-    dv = Wo.T @ dzo
-    dWo = dzo @ v.T
-    dbo = np.sum(dzo, axis=1, keepdims=True)
-    return dv, dWo, dbo
+    v, o, W_o = cache
+    dz_o = do * o * (1 - o)
+    dv = W_o.T @ dz_o
+    dW_o = dz_o @ v.T
+    db_o = np.sum(dz_o, axis=1, keepdims=True)
+    return dv, dW_o, db_o
 
 
 def cell_state(f, c_prev, i, g):
@@ -112,22 +112,22 @@ def step(x, h_prev, c_prev, target, parameters):
     """One step: the loss ½ Σ (h - target)², and the gradients of everything."""
     p = parameters
     v, stack_cache = stack(h_prev, x)
-    f, forget_cache = forget_gate(v, p["Wf"], p["bf"])
-    i, input_cache = input_gate(v, p["Wi"], p["bi"])
-    g, candidate_cache = candidate(v, p["Wg"], p["bg"])
+    f, forget_cache = forget_gate(v, p["W_f"], p["b_f"])
+    i, input_cache = input_gate(v, p["W_i"], p["b_i"])
+    g, candidate_cache = candidate(v, p["W_g"], p["b_g"])
     c, cell_cache = cell_state(f, c_prev, i, g)
-    o, output_cache = output_gate(v, p["Wo"], p["bo"])
+    o, output_cache = output_gate(v, p["W_o"], p["b_o"])
     h, hidden_cache = hidden_state(o, c)
     loss = 0.5 * np.sum((h - target) ** 2)
 
     grads = {}
     dh = h - target
     do, dc = hidden_state_backward(dh, hidden_cache)
-    dv_o, grads["Wo"], grads["bo"] = output_gate_backward(do, output_cache)
+    dv_o, grads["W_o"], grads["b_o"] = output_gate_backward(do, output_cache)
     df, dc_prev, di, dg = cell_state_backward(dc, cell_cache)
-    dv_g, grads["Wg"], grads["bg"] = candidate_backward(dg, candidate_cache)
-    dv_i, grads["Wi"], grads["bi"] = input_gate_backward(di, input_cache)
-    dv_f, grads["Wf"], grads["bf"] = forget_gate_backward(df, forget_cache)
+    dv_g, grads["W_g"], grads["b_g"] = candidate_backward(dg, candidate_cache)
+    dv_i, grads["W_i"], grads["b_i"] = input_gate_backward(di, input_cache)
+    dv_f, grads["W_f"], grads["b_f"] = forget_gate_backward(df, forget_cache)
     dv = dv_f + dv_i + dv_g + dv_o
     dh_prev, dx = stack_backward(dv, stack_cache)
     return loss, grads, (dx, dh_prev, dc_prev)
@@ -140,8 +140,8 @@ c_prev = rng.randn(2, 1)
 target = np.array([[0.5], [-0.5]])
 parameters = {}
 for gate in "figo":
-    parameters["W" + gate] = rng.randn(2, 4) / 2
-    parameters["b" + gate] = np.ones((2, 1)) if gate == "f" else np.zeros((2, 1))
+    parameters["W_" + gate] = rng.randn(2, 4) / 2
+    parameters["b_" + gate] = np.ones((2, 1)) if gate == "f" else np.zeros((2, 1))
 
 if __name__ == "__main__":
     print(f"loss {step(x, h_prev, c_prev, target, parameters)[0]:.6f}")

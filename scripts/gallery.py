@@ -102,7 +102,7 @@ PICTURES = (
     ),
     Picture(
         "", "Inside the attention: queries, keys and values, the attention of both heads.",
-        f"{BLOCK} --close mlp --focus A --forward-only", "attention.svg",
+        f"{BLOCK} --close mlp --focus q --focus v --focus A --forward-only", "attention.svg",
     ),
     Picture(
         "A residual network of 50 layers",
