@@ -1,5 +1,7 @@
 """Draws the pictures in docs/ from the examples; with --check, says which are out of date.
 
+Those of the gallery, which `gallery` draws, are among them.
+
 python scripts/docs.py [--check]
 """
 
@@ -11,6 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+
+import gallery
 
 from tracenet import tracer
 
@@ -55,7 +59,7 @@ def main() -> int:
             stale.append(target)
     if stale:
         print("out of date, run python scripts/docs.py:", ", ".join(stale))
-    return bool(stale)
+    return gallery.main() or bool(stale)
 
 
 if __name__ == "__main__":

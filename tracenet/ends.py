@@ -18,7 +18,8 @@ from .rows import LINES, Rows
 
 class Ends(Rows):
     def _gradients(self, i: int, part: Part, column: int) -> None:
-        found = self._final_gradients(part)
+        left = self._at_left(part, i)
+        found = [v for v in self._final_gradients(part) if v not in left]
         if not found:
             return
         names = ", ".join(self.trace.values[v].name or "gradient" for v in found)
@@ -38,8 +39,17 @@ class Ends(Rows):
             leaves = [v for v in ours if self._is_leaf(v)]
             if leaves or part.derived:
                 out = [v for v in leaves if not self._is_left(v)]
-                return sorted(out, key=lambda v: values[v].of or 0)  # in the parameters' order
+                out.sort(key=lambda v: values[v].of or 0)  # in the order of the parameters
+                more = [v for v in made if values[v].of is None and self._goes_out(v, part)]
+                return out if part.derived else out + more
         return [v for v in made if self._goes_out(v, part)]
+
+    def _at_left(self, part: Part, i: int) -> set[int | None]:
+        """The gradients of a hand-written part that are drawn at the left, under the data."""
+        if part.derived or part.of is None or not self.enters:
+            return set()
+        read = flows(self.trace, self.parts[part.of])[0]
+        return {self._gradient_at_left(v, [i]) for v in self.enters if v in read}
 
     def _is_leaf(self, gradient: int) -> bool:
         of = self.trace.values[self.trace.values[gradient].of]  # type: ignore[index]

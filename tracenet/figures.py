@@ -24,6 +24,8 @@ SIDE = 4
 ROW = 8
 """The greatest length of a vector that is printed in full."""
 HEAT = (10, 16)
+CHANNELS = 4
+"""So many at most are the colours of an image."""
 Heat = tuple[tuple[float | None, ...], ...]
 LEAST, MOST = -5, 6
 """Powers of ten from which numbers are written with one, downwards and upwards."""
@@ -63,7 +65,10 @@ def shown(
         return Shown(name, key, array.shape, dtype, (), lines, state=state, data=array, bars=bars)
     if values == "heatmap":
         lines = lines[:1]
-    rows, scale = heat(array)
+    first, plane = first_plane(array)
+    if first:
+        lines = (*lines, f"drawn [{', '.join(map(str, first))}]")
+    rows, scale = heat(plane)
     return Shown(name, key, array.shape, dtype, (), lines, rows, state, array, scale)
 
 
@@ -237,8 +242,8 @@ def statistics(array: np.ndarray) -> dict[str, Any]:
 def heat(array: np.ndarray) -> tuple[Heat, float]:
     """A picture of an array: means of at most 10 by 16 regions, scaled to -1..1; what is 1 there.
 
-    0 stays 0. A region with an element that is not finite is None. More than two axes are flattened behind
-    the first.
+    0 stays 0. A region with an element that is not finite is None. More than two axes are flattened
+    behind the first.
     """
     if array.size == 0 or array.dtype.kind not in NUMERIC:
         return (), 1.0
@@ -251,6 +256,26 @@ def heat(array: np.ndarray) -> tuple[Heat, float]:
     scale = float(np.abs(finite).max()) if finite.size else 1.0
     scale = scale or 1.0
     return tuple(tuple(_cell(x, scale) for x in row) for row in cells.tolist()), scale
+
+
+def first_plane(array: np.ndarray) -> tuple[tuple[int | str, ...], np.ndarray]:
+    """The first matrix in an array of more axes, an image or a head of attention, and its index.
+
+    Channels may be the last axis: up to 4 of them, behind two longer axes. The index is empty where
+    the array has only one matrix.
+
+    >>> first_plane(np.ones((4, 1, 8, 6)))[0], first_plane(np.ones((2, 8, 6, 3)))[0]
+    ((0, 0, ':', ':'), (0, ':', ':', 0))
+    """
+    if array.ndim < 3 or array.size == 0:
+        return (), array
+    long = [axis for axis, length in enumerate(array.shape) if length > 1]
+    if len(long) < 3:
+        return (), array.reshape([array.shape[axis] for axis in long] or [1])
+    behind = array.shape[-1] <= CHANNELS < min(array.shape[-3:-1])
+    axes = (array.ndim - 3, array.ndim - 2) if behind else tuple(long[-2:])
+    index = tuple(slice(None) if axis in axes else 0 for axis in range(array.ndim))
+    return tuple(":" if axis in axes else 0 for axis in range(array.ndim)), array[index]
 
 
 def downsampled(matrix: np.ndarray) -> np.ndarray:

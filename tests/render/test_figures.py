@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from tracenet.diagram import Diagram, Node
+from tracenet.diagram import Diagram, Edge, Node
 from tracenet.figures import HEAT, ROW, SIDE, number, shown
 from tracenet.heatmaps import together
 
@@ -101,6 +101,28 @@ def test_heat_keeps_zero_and_scales_by_the_largest():
     heat = shown((), "x", array).heat
     assert (heat[0][0], heat[9][15], heat[5][5]) == (-1, 0.5, 0)
     assert (len(heat), len(heat[0])) == HEAT
+
+
+def test_heat_of_more_axes_is_that_of_the_first_matrix():
+    cross = np.eye(6)
+    images = np.stack([cross, np.ones((6, 6))])[:, None]  # (N, C, H, W)
+    item = shown((), "x", images)
+    assert item.heat == shown((), "x", cross).heat and item.summary[-1] == "drawn [0, 0, :, :]"
+    behind = shown((), "x", np.stack([cross, 0 * cross, 0 * cross], axis=-1)[None])
+    assert behind.heat == item.heat and behind.summary[-1] == "drawn [0, :, :, 0]"
+    alone = shown((), "x", cross[None, :, :, None])
+    assert alone.heat == item.heat and "drawn" not in " ".join(alone.summary)
+
+
+def test_an_array_beyond_all_others_leaves_them_their_colours():
+    arrays = [np.linspace(-1, 1, 40), np.linspace(-4, 4, 40), np.linspace(-1e9, 0, 40)]
+    edges = tuple(
+        Edge(f"e{i}", "n0", "n1", "data", (shown((), f"v{i}", array),))
+        for i, array in enumerate(arrays)
+    )
+    one, two, mask = (e.shown[0] for e in together(Diagram("", "blocks", (), edges)).edges)
+    assert one.scale == two.scale < 5 and max(map(abs, two.heat[0])) == 1
+    assert mask.scale > 1e8 and max(map(abs, mask.heat[0])) == 1
 
 
 def test_heatmaps_of_a_kind_share_a_scale():

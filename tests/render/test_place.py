@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 from collections import defaultdict
 from itertools import combinations, pairwise
@@ -14,6 +15,7 @@ from tests import test_networks as networks
 from tests.networks import flat
 from tracenet import tracer
 from tracenet.diagram import BACKWARD_LANE, FORWARD_LANE, Diagram, Edge, Node
+from tracenet.records import BACKWARD
 from tracenet.render import encode, engine, place, placing
 from tracenet.render.placement import Block, Box, Shape, Words
 
@@ -31,12 +33,14 @@ def network(case) -> Diagram:
 
 def example(name: str, monkeypatch, tmp_path) -> Diagram:
     monkeypatch.chdir(tmp_path)
-    found = runpy.run_path(str(EXAMPLES / f"{name}.py"))
-    if "trace" in found:
-        return found["trace"].diagram()
-    given = [found[key] for key in ("X", "Y", "x", "y", "parameters") if key in found]
-    rate = [0.5] if "X" in found else []
-    return tracer.trace(found["iteration"], *given, *rate).diagram()
+    file = EXAMPLES / f"{name}.py"
+    calls = re.findall("--call '(.+?)'", file.read_text())
+    if not calls:
+        return runpy.run_path(str(file))["trace"].diagram()
+    trace = tracer.trace_call(tracer.load(file), calls[0])
+    if not any(op.phase == BACKWARD for op in trace.ops):
+        trace.backward()
+    return trace.diagram()
 
 
 def by_hand() -> Diagram:

@@ -8,7 +8,7 @@ from .table import LOOSE, rule
 
 PAIRS = [((3, 4), (3, 4)), ((3, 4), 0.5)]
 SIGNS = {
-    "less": "<", "less_equal": "≤", "greater": ">", "greater_equal": "≥", "equal": "=",
+    "less": "<", "less_equal": "≤", "greater": ">", "greater_equal": "≥", "equal": "==",
     "not_equal": "≠", "logical_and": "and", "logical_or": "or", "logical_xor": "xor",
 }  # fmt: skip
 

@@ -1,8 +1,9 @@
 """Long arrows in one lane: each runs along a track above or below its row, and turns into boxes.
 
-Arrows that leave one box with data, or with the same gradient, share a track, as branches of one line; so do those
-that bring gradients to one box. Tracks are stacked, the shorter ones nearer to the row, so that arrows cross
-only where their ends lie between each other. An arrow back to its own box is a short track.
+Arrows that leave one box with data, or with the same gradient, share a track, as branches of one
+line; so do those that bring gradients to one box. Tracks are stacked, those within others nearer to
+the row, so that arrows cross only where their ends lie between each other. An arrow back to its own
+box is a short track.
 """
 
 from __future__ import annotations
@@ -128,12 +129,32 @@ def stack(tracks: list[Track], start: float) -> float:
     stops = sorted({x for span in spans for x in span})
     place = {x: i for i, x in enumerate(stops)}
     filled = np.full(len(stops), start)
-    for i in sorted(range(len(tracks)), key=lambda i: (spans[i][1] - spans[i][0], i)):
+    level = levels(spans)
+    for i in sorted(range(len(tracks)), key=lambda i: (level[i], i)):
         track, (left, right) = tracks[i], (place[x] for x in spans[i])
         at = float(filled[left : right + 1].max()) + (LOOP if track.loops and track.above else 0.0)
         track.depth = at if track.above else at + track.height
         filled[left : right + 1] = at + track.height + SPACE
     return float(filled.max())
+
+
+def levels(spans: list[tuple[float, float]]) -> list[int]:
+    """The level of each span: none overlap in a level, and a span lies above those within it.
+
+    First fit in the order of their right ends: what keeps a span from a level keeps those around it
+    from that level too. In the order of length, arrows from each time step to the next, which overlap
+    by turns, would lie one above the other like stairs.
+
+    >>> levels([(0, 3), (2, 5), (4, 7), (0, 7)])
+    [0, 1, 0, 2]
+    """
+    found = [0] * len(spans)
+    ends = np.full(len(spans), -np.inf)  # the right end of each level
+    for i in sorted(range(len(spans)), key=lambda i: (spans[i][1], -spans[i][0])):
+        left, right = spans[i]
+        found[i] = int(np.argmax(ends < left))
+        ends[found[i]] = right
+    return found
 
 
 def _span(track: Track) -> tuple[float, float]:
