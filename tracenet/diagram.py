@@ -58,7 +58,8 @@ class Shown:
     summary: lines of text when it is not: shape, least, mean and greatest element.
     heat: a small picture of a large array, rows of numbers from -1 to 1; None is NaN.
     scale: the number in the array that is 1 in `heat`.
-    state: `""`, or `"not computed"`, `"constant"`, `"random"`, `"NaN"`, `"infinite"`.
+    state: `""`, or `"not computed"`, `"constant"`, `"random"`, `"NaN"`, `"infinite"`,
+        `"unused"` (in no operation).
     data: the array itself, where it was kept.
     """
 

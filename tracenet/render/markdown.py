@@ -13,7 +13,7 @@ from ..diagram import Diagram, Node, Shown, Text, plain
 from ..figures import dimensions
 from . import label
 from .flows import Flow, flows
-from .story import short
+from .story import told
 from .tex_math import is_mathematics, mathematics
 
 HEAD = ("Block", "Formula", "Inputs", "Cache", "Outputs")
@@ -33,7 +33,7 @@ def encode(diagram: Diagram) -> bytes:
 def _lines(diagram: Diagram) -> Iterator[str]:
     yield f"# {words(diagram.title) or 'A network'}"
     yield ""
-    yield words(short(diagram), LONGEST_STORY)
+    yield words(told(diagram), LONGEST_STORY)
     yield ""
     for name, found in flows(diagram).items():
         yield from (f"## {name}", "", *_table(found), "")

@@ -211,7 +211,7 @@ def listed(names: Sequence[str], most: int = NAMES) -> str:
         left = len(words) - most
         words = [*words[: most - 1], f"… ({left} more)", words[-1]]
     between = "; " if any("," in word for word in words) else ", "
-    return between.join(label.shortened(label.clean(word), LONGEST) for word in words)
+    return between.join(label.shortened(label.clean(word)) for word in words)
 
 
 def _follows(group: Sequence[str], name: str) -> bool:
@@ -249,26 +249,24 @@ def told(diagram: Diagram) -> str:
     for head, kind in (("In", "input"), ("Parameters", "parameter")):
         facts.append(_said(head, _arrays_of(_nodes(diagram, [kind]), "unused")))
     unused = [s for n in diagram.nodes for s in n.shown if s.state == "unused"]
-    facts.append(_said("Never used", listed(_named(unused))))
+    facts.append(_said("In no operation", listed(_named(unused))))
     for name, kinds in PASSES.items():
-        nodes = sorted(
-            _nodes(diagram, kinds), key=lambda n: n.column * (-1) ** (name == "Backward")
-        )
+        turn = -1 if name == "Backward" else 1
+        nodes = sorted(_nodes(diagram, kinds), key=lambda node: turn * node.column)
         facts.append(_said("Updated" if name == "Update" else name, _blocks(nodes, name)))
-    found = sorted(_nodes(diagram, ("gradient",)), key=lambda node: -node.column)
-    gradients = [s for node in found for s in node.shown]
-    facts.append(
-        _said("Gradients", listed(_named(s for s in gradients if s.state != "not computed")))
-    )
-    struck = _named(s for s in gradients if s.state == "not computed")
-    facts.append(_said("Not computed", listed(struck)))
+    ends = sorted(_nodes(diagram, ["gradient"]), key=lambda node: -node.column)
+    gradients = [s for node in ends for s in node.shown]
+    struck = [s for s in gradients if s.state == "not computed"]
+    computed = [s for s in gradients if s.state != "not computed"]
+    facts.append(_said("Gradients", listed(_named(computed))))
+    facts.append(_said("Not computed", listed(_named(struck))))
     facts += [f"{name_of(n)}: {label.clean(n.remark)}." for n in diagram.nodes if _matters(n)]
     return " ".join(fact for fact in facts if fact)
 
 
 def _matters(node: Node) -> bool:
     """Whether the remark on a box is news: an error, or a gradient that is wrong."""
-    return bool(node.remark) and (node.mark == "wrong" or node.name.startswith("failed"))
+    return bool(node.remark) and node.mark == "wrong"
 
 
 def _nodes(diagram: Diagram, kinds: Iterable[str]) -> list[Node]:
@@ -280,7 +278,7 @@ def _blocks(nodes: Sequence[Node], name: str) -> str:
         return listed(_named(s for node in nodes for s in node.shown))
     losses = [n for n in nodes if n.kind == "loss" and n.shown and label.is_number(n.shown[0])]
     results = [f"{spoken(n.shown[0].name)} = {n.shown[0].grid[0][0]}" for n in losses[:NAMES]]
-    names = listed([name_of(node) for node in nodes])
+    names = listed([name_of(node) for node in nodes if node.kind != "value" or not _matters(node)])
     return "; ".join([names, *results]) if names else ""
 
 
