@@ -62,7 +62,7 @@ class Shown:
     bars: the shares of elements from the least to the greatest, of the largest such share.
     image: rows of colours, where the array is a picture and drawn as one.
     state: `""`, or `"not computed"`, `"not differentiable"`, `"constant"`, `"random"`, `"NaN"`,
-    `"infinite"`.
+        `"infinite"`, `"unused"` (in no operation).
     data: the array itself, where it was kept.
     """
 

@@ -56,6 +56,7 @@ class _Network(Shapes):
         self._flow(FORWARD, "data")
         if self.both:
             self._flow(BACKWARD, "gradient")
+        self._unused()
         self._failure()
         return numbered(self.done(self.view))
 

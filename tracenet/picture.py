@@ -8,6 +8,7 @@ drawn is decided here; how it looks is decided in `render`.
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 from . import notation
@@ -26,7 +27,7 @@ from .drawing import checked
 from .ends import Ends
 from .figures import dimensions
 from .parts import Part
-from .records import BACKWARD, FORWARD
+from .records import BACKWARD, FORWARD, Value
 from .trace import Trace
 from .views import parts
 
@@ -63,6 +64,7 @@ class Picture(Ends):
             self._flow(BACKWARD, "gradient")
             self._leaving_gradients()
         self._updates()
+        self._unused()
         self._failure()
         return numbered(self.done(self.view))
 
@@ -161,7 +163,30 @@ class Picture(Ends):
         kept = self._cache(part)
         return {"shown": self.arrays(kept)} if kept else {}
 
-    # ------------------------------------------------------------------ failure
+    # ------------------------------------------------------------------ unusual runs
+
+    def _unused(self) -> None:
+        """What went in and is in no operation; in a run without any, that nothing was recorded."""
+        returned = {value.id for value in self.trace.outputs}
+        for role in ("input", "parameter"):
+            ids = [v.id for v in self._unread() if v.role == role]
+            if ids:
+                name = ", ".join(self.trace.values[id].name for id in ids)
+                cells = [
+                    s if id in returned else _greyed(s) for id, s in zip(ids, self.arrays(ids))
+                ]
+                cells += self.arrays(ids)[len(ids) :]
+                self.node(role, PARAMETER_LANE, 0, name, shown=tuple(cells))
+        if not (self.forward or self.trace.failed or self.trace.ops):
+            title = "nothing was recorded"
+            self.node("value", FORWARD_LANE, 1, title, title=(Run(title, "b"),))
+
+    def _unread(self) -> list[Value]:
+        readers = self.trace.readers
+        return [
+            value for value in self.trace.values.values()
+            if value.op is None and value.of is None and value.name and value.id not in readers
+        ]  # fmt: skip
 
     def _failure(self) -> None:
         """Marks the place where the user's code raised."""
@@ -172,11 +197,17 @@ class Picture(Ends):
         column = self.column[last] + 1 if last is not None else 1
         remark = f"{self.trace.failed}"[:120]
         node = self.node(
-            "loss", FORWARD_LANE, column, f"failed{at}", title=(Run(f"failed here{at}", "b"),),
-            remark=remark,
+            "value", FORWARD_LANE, column, f"failed{at}", title=(Run(f"failed here{at}", "b"),),
+            remark=remark, mark="wrong",
         )  # fmt: skip
         if last is not None:
             self.edge(self.box[last], node, "data")
+
+
+def _greyed(shown: Shown) -> Shown:
+    """An array that is in no operation: its name and its shape."""
+    size = (dimensions(shown.shape),) if shown.dtype else ()
+    return replace(shown, grid=(), summary=size, heat=(), state="unused")
 
 
 class Shapes(Picture):

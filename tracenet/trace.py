@@ -396,6 +396,16 @@ class Trace:
             made = marked(self, made, report(self), options.get("depth"))
         return made
 
+    def describe(self, **options: Any) -> str:
+        """The story of the run in words, block by block, for those who do not see the picture.
+
+        options: those of `render` that say what is drawn: view, depth, values, digits, …. Equal
+        blocks are told once whether or not they are folded; with fold=True without their formulas.
+        """
+        from .render.story import story
+
+        return story(self.diagram(**{"fold": False, **options}))
+
     def render(
         self,
         path: str | Path,

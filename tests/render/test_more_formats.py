@@ -318,3 +318,43 @@ def test_ipython_is_not_needed():
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "True"
+
+
+def test_tex_has_signs_for_all_that_is_drawn_and_blanks_between_words():
+    drawn = "✓✗⋯⌊⌋⌈⌉⟨⟩‖∛₀₁₂⁰¹²³⁴⁵⁶⁷⁸⁹⊙−…ᵀ×σΣ·α√′≤∂÷∞⁻δΠ∇λεγ≥≠≈ωφτρπμθηβ"
+    for letter in drawn:
+        assert "tracenetletter" not in tex((Run(letter),)) + tex((Run("x = "), Run(letter))), letter
+    assert tex((Run("4 kept, 1 never read", "i"),)) == r"\textit{4 kept, 1 never read}"
+    named = (Run("W", "i"), Run("[1]", "sup"), Run(" 4 × 3"))
+    assert re.fullmatch(r"\$W\^\{\[1\]\}~ ?4 \\times 3\$", tex(named))
+
+
+EXAMPLES = {
+    "mazur": ("mazur.py", None, {}),
+    "ops": ("mazur.py", None, {"view": "ops"}),
+    "circuit": ("circuit.py", None, {"view": "circuit"}),
+    "deep": ("deep_network.py", None, {}),
+    "course": ("course_network.py", "iteration(X, Y, parameters, 0.5)", {}),
+    "cache": ("course_network.py", "iteration(X, Y, parameters, 0.5)", {"view": "cache"}),
+    "network": ("course_network.py", "iteration(X, Y, parameters, 0.5)", {"view": "network"}),
+    "wrong": ("wrong_gradient.py", "iteration(x, y, parameters)", {"check": True}),
+}
+
+
+@compiles
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_tex_of_each_example_compiles_alone_in_a_paper_and_on_slides(name, tmp_path, monkeypatch):
+    file, call, options = EXAMPLES[name]
+    monkeypatch.chdir(tmp_path)
+    path = Path(__file__).parent.parent.parent / "examples" / file
+    if call is None:
+        trace = runpy.run_path(str(path))["trace"]
+    else:
+        trace = tracer.trace_call(tracer.load(path), call, noting=True)
+    text = written(trace.diagram(**options), steps=True)
+    assert "tracenetletter{" not in text
+    compiled(tmp_path, "net.tex", text)
+    for use, frame in (("article", "{}"), ("beamer", r"\begin{{frame}}{}\end{{frame}}")):
+        inside = frame.format(r"\resizebox{.5\textwidth}{!}{\input{net.tex}}")
+        start = rf"\documentclass{{{use}}}\usepackage{{tikz}}\begin{{document}}"
+        assert compiled(tmp_path, f"{use}.tex", rf"{start}{inside}\end{{document}}").exists()

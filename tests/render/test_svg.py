@@ -21,7 +21,7 @@ def drawn(request: pytest.FixtureRequest) -> tuple[Diagram, bytes]:
 def test_every_node_and_edge_has_its_group(drawn):
     diagram, svg = drawn
     nodes, edges = geometry.groups(svg, "node"), geometry.groups(svg, "edge")
-    assert list(nodes) == [node.id for node in diagram.nodes]
+    assert set(nodes) == {node.id for node in diagram.nodes}
     assert list(edges) == [edge.id for edge in diagram.edges]
     for node in diagram.nodes:
         assert nodes[node.id].attrib["class"] == f"node {node.kind}"
@@ -35,8 +35,23 @@ def test_titles(drawn):
     root = geometry.root(svg)
     assert root.attrib["role"] == "img"
     assert [child.tag.removeprefix(geometry.NS) for child in root[:2]] == ["title", "desc"]
+    assert root.attrib["aria-labelledby"].split() == [child.attrib["id"] for child in root[:2]]
     for group in root.findall(f".//{geometry.NS}g"):
         assert group[0].tag == f"{geometry.NS}title"
+
+
+def test_boxes_are_read_in_the_order_of_the_run(drawn):
+    diagram, svg = drawn
+    by_id = {node.id: node for node in diagram.nodes}
+    read = [by_id[id] for id in geometry.groups(svg, "node")]
+    forward = [node.column for node in read if node.kind in ("forward", "loss")]
+    backward = [node.column for node in read if node.kind == "backward"]
+    assert forward == sorted(forward) and backward == sorted(backward, reverse=True)
+    kinds = [node.kind for node in read if node.kind in ("forward", "loss", "backward", "update")]
+    passes = [
+        ("backward", "update").index(k) + 1 if k in ("backward", "update") else 0 for k in kinds
+    ]
+    assert passes == sorted(passes)
 
 
 def test_texts_stay_in_their_boxes(drawn):

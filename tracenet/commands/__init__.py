@@ -10,6 +10,7 @@ from .. import __version__
 from ..errors import TracenetError
 from .check import check
 from .completion import completion
+from .describe import describe
 from .render import render
 
 
@@ -28,5 +29,5 @@ def main() -> None:
     """Runs hand-written NumPy networks as they stand and draws what they did."""
 
 
-for command in (render, check, completion):
+for command in (render, describe, check, completion):
     main.add_command(command)

@@ -102,7 +102,7 @@ def render(
     tracenet render net.py --call 'L_model_forward(X, parameters)' -o net.png
     tracenet render flat_script.py --iteration 3 -o third.png
     """
-    _check_options(**drawing)
+    check_options(**drawing)
     where, suffix = _destination(target.file, output, format_)
     if steps and suffix != "tex":
         raise UsageError(f"--steps is for slides, in .tex, and not for .{suffix}")
@@ -132,7 +132,7 @@ def render(
         raise SystemExit(1)
 
 
-def _check_options(view: str, values: str, digits: int, depth: int | None, **_: Any) -> None:
+def check_options(view: str, values: str, digits: int, depth: int | None, **_: Any) -> None:
     if view not in VIEWS:
         raise unknown("view", view, VIEWS)
     if values not in VALUES:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..diagram import Diagram
 from ..errors import TracenetError
-from . import png, svg
+from . import png, story, svg
 from .inline import inline
 from .theme import Paint, paint
 
@@ -38,7 +38,7 @@ def bundle(
     found: dict[str, Any] = {}
     try:
         diagram = draw()
-        summary = f"{summary}\n{svg.described(diagram)}"
+        summary = f"{summary}\n{story.short(diagram)}"
         found = {mime: WRITERS[mime](diagram, look) for mime in wanted}
     except TracenetError as error:
         summary = f"{summary}\nnot drawn: {error}"

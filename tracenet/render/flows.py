@@ -28,18 +28,21 @@ class Flow:
 def flows(diagram: Diagram) -> dict[str, list[Flow]]:
     """The blocks of each pass, in the order of the run: forwards, then back; a pass may be missing."""
     found: dict[str, list[Flow]] = {}
+    by_id = {node.id: node for node in diagram.nodes}
+    heads: dict[str, list[Edge]] = {id: [] for id in by_id}
+    tails: dict[str, list[Edge]] = {id: [] for id in by_id}
+    for edge in diagram.edges:
+        heads[edge.head].append(edge)
+        tails[edge.tail].append(edge)
     for name, kinds in PASSES.items():
         nodes = [node for node in diagram.nodes if node.kind in kinds]
         nodes.sort(key=lambda node: -node.column if name == "Backward" else node.column)
         if nodes:
-            found[name] = [_flow(node, diagram) for node in nodes]
+            found[name] = [_flow(node, by_id, heads[node.id], tails[node.id]) for node in nodes]
     return found
 
 
-def _flow(node: Node, diagram: Diagram) -> Flow:
-    nodes = {other.id: other for other in diagram.nodes}
-    entering = [edge for edge in diagram.edges if edge.head == node.id]
-    leaving = [edge for edge in diagram.edges if edge.tail == node.id]
+def _flow(node: Node, nodes: dict[str, Node], entering: list[Edge], leaving: list[Edge]) -> Flow:
     return Flow(
         node,
         _distinct(_carried(entering, nodes, at_head=False)),
@@ -54,7 +57,7 @@ def _carried(edges: Iterable[Edge], nodes: dict[str, Node], at_head: bool) -> It
         if edge.kind != "cache":
             end = nodes[edge.head if at_head else edge.tail]
             bare = end.kind in ("input", "parameter", "gradient")
-            yield from edge.shown or (end.shown if bare else ())
+            yield from edge.shown or (end.shown if bare or not at_head else ())
 
 
 def _kept(edges: Iterable[Edge], nodes: dict[str, Node]) -> Iterator[Shown]:

@@ -156,6 +156,8 @@ def _array(shown: Shown, ink: Ink, named: bool) -> str:
     name = rich(shown.name, struck)
     if struck:
         name = font(name, TEXT_SIZE, palette.STRUCK) if name else ""
+    elif shown.state == "unused":
+        name = font(name, TEXT_SIZE, palette.QUIET) if name else ""
     if is_number(shown):
         left = f"<TD>{name} = </TD>" if name else ""
         return table([left + _cell(shown.grid[0][0], ink)])
@@ -176,6 +178,8 @@ def _state(state: str) -> str:
     if state in ("NaN", "infinite"):
         marked = "contains NaN" if state == "NaN" else "contains ∞"
         return font(marked, SMALL_SIZE, palette.ALARM_TEXT)
+    if state == "unused":
+        return font("in no operation", SMALL_SIZE, palette.QUIET)
     said = state in ("constant", "random", "not differentiable")
     return font(state, SMALL_SIZE, palette.QUIET) if said else ""
 

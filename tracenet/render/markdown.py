@@ -13,10 +13,11 @@ from ..diagram import Diagram, Node, Shown, Text, plain
 from ..figures import dimensions
 from . import label
 from .flows import Flow, flows
-from .svg import described
+from .story import told
 from .tex_math import is_mathematics, mathematics
 
 HEAD = ("Block", "Formula", "Inputs", "Cache", "Outputs")
+LONGEST_STORY = 4000
 BREAK = " <br> "
 """Between lines of a cell; GitHub wants blanks around mathematics."""
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
@@ -32,7 +33,7 @@ def encode(diagram: Diagram) -> bytes:
 def _lines(diagram: Diagram) -> Iterator[str]:
     yield f"# {words(diagram.title) or 'A network'}"
     yield ""
-    yield words(described(diagram))
+    yield words(told(diagram), LONGEST_STORY)
     yield ""
     for name, found in flows(diagram).items():
         yield from (f"## {name}", "", *_table(found), "")
@@ -85,10 +86,10 @@ def styled(text: Text) -> str:
     return f"${made}$"
 
 
-def words(text: str) -> str:
+def words(text: str, longest: int = 300) -> str:
     """Words with nothing in them that Markdown would obey.
 
     >>> print(words("cross_entropy | <b>"))
     cross\\_entropy \\| \\<b\\>
     """
-    return SPECIAL.sub(r"\\\1", label.shortened(label.clean(text), 300))
+    return SPECIAL.sub(r"\\\1", label.shortened(label.clean(text), longest))

@@ -11,7 +11,7 @@ from . import label, palette
 from .flows import PASSES, Flow, flows
 from .fonts import CSS_FAMILY
 from .inline import inline
-from .svg import described
+from .story import chapters, short, told
 from .theme import NIGHT, Paint
 
 HEAD = ("Block", "Formula", "Inputs", "Cache", "Outputs")
@@ -39,18 +39,32 @@ def encode(diagram: Diagram, paint: Paint | None = None) -> bytes:
 
 def _written(diagram: Diagram, paint: Paint | None) -> Iterator[str]:
     title = _words(diagram.title) or "A network"
-    about = _words(described(diagram))
+    about = escape(short(diagram))
     yield '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
     yield f'<title>{title}</title>\n<meta name="description" content="{about}">\n'
-    yield f"<style>\n{STYLE}{_colours(paint)}</style>\n</head>\n<body>\n<h1>{title}</h1>\n<p>{about}</p>\n"
+    yield f"<style>\n{STYLE}{_colours(paint)}</style>\n</head>\n<body>\n<h1>{title}</h1>\n<p>{escape(told(diagram))}</p>\n"
     yield f'<div class="paper">\n{inline(diagram, paint)}</div>\n'
+    yield from _told(diagram)
     for name, found in flows(diagram).items():
         yield f'<h2>{name}</h2>\n<div class="scroll"><table>\n<thead><tr>'
         yield "".join(f'<th scope="col">{text}</th>' for text in HEAD) + "</tr></thead>\n<tbody>\n"
         yield from map(_row, found)
         yield "</tbody>\n</table></div>\n"
     yield "</body>\n</html>\n"
+
+
+def _told(diagram: Diagram) -> Iterator[str]:
+    """The whole story, folded up, for those who read rather than look."""
+    yield "<details>\n<summary>The run in words</summary>\n"
+    start = 1
+    for chapter in chapters(diagram):
+        yield f'<h2>{escape(chapter.title)}</h2>\n<ol start="{start}">\n'
+        for block in chapter.paragraphs:
+            yield f"<li>{'<br>'.join(map(escape, (block.head, *block.lines)))}</li>\n"
+        yield "</ol>\n"
+        start += len(chapter.paragraphs)
+    yield "</details>\n"
 
 
 def _colours(paint: Paint | None) -> str:

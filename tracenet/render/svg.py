@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache, reduce
 from xml.sax.saxutils import escape, quoteattr
+from zlib import crc32
 
-from ..diagram import Diagram
-from . import label, palette
+from ..diagram import Diagram, Node
+from . import label, palette, story
 from .fonts import CSS_FAMILY
 from .frames import AIR, Fence, boxes
 from .hover import titles
@@ -54,12 +55,15 @@ class _Writer:
 
     def written(self) -> Iterator[str]:
         width, height = rounded(self.width), rounded(self.height)
+        name, words = story.title(self.diagram), story.told(self.diagram)
+        mark = f"{crc32(words.encode()):08x}"  # pictures of one page must not share it
         yield (
             '<?xml version="1.0" encoding="UTF-8"?>\n'
             f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{width}pt"'
-            f' height="{height}pt" viewBox="0 0 {width} {height}" font-family="{CSS_FAMILY}">\n'
-            f"<title>{escape(label.clean(self.diagram.title))}</title>\n"
-            f"<desc>{escape(described(self.diagram))}</desc>\n<style>{STYLE}</style>\n"
+            f' height="{height}pt" viewBox="0 0 {width} {height}"'
+            f' aria-labelledby="t{mark} d{mark}" font-family="{CSS_FAMILY}">\n'
+            f'<title id="t{mark}">{escape(name)}</title>\n'
+            f'<desc id="d{mark}">{escape(words)}</desc>\n<style>{STYLE}</style>\n'
         )
         if self.ground != CLEAR:
             yield f'<rect width="{width}" height="{height}" fill={quoteattr(self.ground)}/>\n'
@@ -67,7 +71,7 @@ class _Writer:
         yield from map(self._frame, self.frames)
         for edge in self.diagram.edges:
             yield from self._group(edge.id, f"edge {edge.kind}", told[edge.id])
-        for node in self.diagram.nodes:
+        for node in sorted(self.diagram.nodes, key=_turn):
             yield from self._group(node.id, f"node {node.kind}", told[node.id])
         if self.diagram.legend:
             yield from self._group("legend", "legend", "Legend")
@@ -96,6 +100,15 @@ class _Writer:
             f'<text {head} font-size="{label.NUMBER_SIZE}" fill="{ink}">'
             f"{escape(box.name)}</text>\n</g>\n"
         )
+
+
+def _turn(node: Node) -> tuple[int, int, int]:
+    """The order in which boxes are read: forwards, then back, then the updates."""
+    if node.kind == "update":
+        return 2, node.column, node.lane
+    if node.kind in ("backward", "gradient"):
+        return 1, -node.column, node.lane
+    return 0, node.column, node.lane
 
 
 # ---------------------------------------------------------------------- marks
@@ -177,11 +190,3 @@ def rounded(x: float) -> str:
     """
     text = f"{x:.2f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
-
-
-def described(diagram: Diagram) -> str:
-    """A sentence for those who do not see the picture."""
-    names = [node.name for node in diagram.nodes if node.kind in ("forward", "loss")]
-    path = " → ".join(names) if len(names) <= 20 else f"{len(names)} steps"
-    count = f"Computation graph with {len(diagram.nodes)} boxes and {len(diagram.edges)} arrows."
-    return label.clean(f"{count} Forward: {path}." if names else count)

@@ -23,7 +23,9 @@ SIGNS = {
     "Σ": r"\sum ", "∏": r"\prod ", "∞": r"\infty ", "→": r"\to ", "←": r"\leftarrow ",
     "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "≈": r"\approx ", "∗": r"\ast ", "⋆": r"\star ",
     "±": r"\pm ", "√": r"\surd ", "∇": r"\nabla ", "∈": r"\in ", "∧": r"\wedge ", "∨": r"\vee ",
-    "¬": r"\neg ", "⊗": r"\otimes ", "⊕": r"\oplus ", "…": r"\ldots ", "‖": r"\Vert ",
+    "¬": r"\neg ", "⊗": r"\otimes ", "⊕": r"\oplus ", "…": r"\ldots ", "⋯": r"\cdots ", "⌊": r"\lfloor ", "⌋": r"\rfloor ",
+    "⌈": r"\lceil ", "⌉": r"\rceil ", "⟨": r"\langle ", "⟩": r"\rangle ", "₀": "{}_{0}", "₁": "{}_{1}",
+    "₂": "{}_{2}", "∛": r"\sqrt[3]{} ", "✓": r"\surd ", "✗": r"\times ", "‖": r"\Vert ",
     "|": r"\vert ", "\\": r"\backslash ", "{": r"\lbrace ", "}": r"\rbrace ", "~": r"\sim ",
     "#": r"\#", "$": r"\$", "%": r"\%", "&": r"\&", "_": r"\_", "^": r"\wedge ",
     "\u2007": r"\phantom{0}", "\u00a0": r"\phantom{.}", "–": r"\mbox{--}",
@@ -31,7 +33,7 @@ SIGNS = {
 } | {letter: f"\\{name} " for letter, name in GREEK.items()}  # fmt: skip
 RAISED = {
     "'": r"\prime ", "²": "2", "³": "3", "¹": "1", "⁻": "-", "′": r"\prime ", "ᵀ": r"\mathsf{T}", "⁺": "+",
-}  # fmt: skip
+} | {letter: str(number) for number, letter in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}  # fmt: skip
 WORD_SIGNS = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': "''",
@@ -64,6 +66,8 @@ def is_mathematics(text: Text) -> bool:
     """Whether it is a formula, and no words."""
     if any("b" in run.style.split() for run in text):
         return False
+    if any("i" in run.style.split() and " " in run.text.strip() for run in text):
+        return False  # a remark: names have no blanks
     letters = plain(text)
     scripts = any(run.style for run in text)
     return scripts or any(sign in letters for sign in "=⊙·Σ∂")
@@ -121,8 +125,10 @@ MARKS = (("sub", "_"), ("sup", "^"))
 
 def _pieces(text: Text) -> Iterator[tuple[str, str]]:
     """What a formula consists of: where it stands (`sup`, `sub`, or on the line), and its TeX."""
-    for run in text:
+    for number, run in enumerate(text):
         styles = run.style.split()
+        if number and not styles and run.text[:1] == " " and run.text[1:2].isalnum():
+            yield "", "~"  # between a name and what is said of it
         script = next((style for style in ("sup", "sub") if style in styles), "")
         if script and run.text == "T":
             yield script, TRANSPOSED

@@ -103,7 +103,8 @@ def _numbers(items: Sequence[Shown], ink: Ink) -> Block:
 def _array(shown: Shown, ink: Ink, named: bool) -> Block:
     """One array under its name; a blank one where others beside it have names."""
     struck = shown.state == "not computed"
-    name = line(shown.name, palette.STRUCK if struck else palette.TEXT, struck)
+    grey = palette.QUIET if shown.state == "unused" else palette.TEXT
+    name = line(shown.name, palette.STRUCK if struck else grey, struck)
     if is_number(shown):
         cell = _cell(shown.grid[0][0], ink, TEXT_SIZE)
         return beside([name, words(" = ", TEXT_SIZE), cell], 0) if shown.name else cell
@@ -129,6 +130,7 @@ STATES = {
     "constant": ("constant", SMALL_SIZE, palette.QUIET),
     "random": ("random", SMALL_SIZE, palette.QUIET),
     "not differentiable": ("not differentiable", SMALL_SIZE, palette.QUIET),
+    "unused": ("in no operation", SMALL_SIZE, palette.QUIET),
 }
 
 
