@@ -47,12 +47,27 @@ def loops(trace: Trace, shown: dict[int, int], opened: set[int]) -> dict[int, Lo
         runs[-1][1].append(op.id)
     found: dict[int, Loop] = {}
     for block, runs in visits.items():
+        inside: list[Loop] = []
         runs = [(key, turn) for key, ops in runs for turn in _repeats(trace, ops)]
         for first, last in _regions([key for key, _ in runs]):
             loop = _loop(trace, block, runs[first : last + 1])
             if loop is not None:
+                inside.append(loop)
+        by_hand = any(loop.phase == BACKWARD for loop in inside)
+        for loop in inside:
+            if by_hand or not _is_recurrence(trace, loop):
                 found.update(dict.fromkeys(loop.ops, loop))
     return found
+
+
+def _is_recurrence(trace: Trace, loop: Loop) -> bool:
+    """Whether its turns are time steps, which are folded turn by turn, and not places of an array.
+
+    Where the backward pass is a loop by hand too, each pass is one box: the turns of the two do not
+    stand side by side.
+    """
+    writes = any(trace.ops[k].rule == "write" for k in loop.ops)
+    return loop.phase == FORWARD and not writes and bool(_parameters(trace, loop.ops))
 
 
 def _call_key(trace: Trace, block: int, reading: set[int]) -> Key:

@@ -324,10 +324,10 @@ def test_ipython_is_not_needed():
 def test_tex_has_signs_for_all_that_is_drawn_and_blanks_between_words():
     drawn = "✓✗⋯⌊⌋⌈⌉⟨⟩‖∛₀₁₂⁰¹²³⁴⁵⁶⁷⁸⁹⊙−…ᵀ×σΣ·α√′≤∂÷∞⁻δΠ∇λεγ≥≠≈ωφτρπμθηβ"
     for letter in drawn:
-        assert "tracenetletter" not in tex((Run(letter),)) + tex((Run("x = "), Run(letter))), letter
-    assert tex((Run("4 kept, 1 never read", "i"),)) == r"\textit{4 kept, 1 never read}"
+        assert "tracenetletter" not in tex_math.tex((Run(letter), Run("x = "), Run(letter))), letter
+    assert tex_math.tex((Run("4 kept, 1 never read", "i"),)) == r"\textit{4 kept, 1 never read}"
     named = (Run("W", "i"), Run("[1]", "sup"), Run(" 4 × 3"))
-    assert re.fullmatch(r"\$W\^\{\[1\]\}~ ?4 \\times 3\$", tex(named))
+    assert re.fullmatch(r"\$W\^\{\[1\]\}~ ?4 \\times 3\$", tex_math.tex(named))
 
 
 EXAMPLES = {
