@@ -127,6 +127,8 @@ WRONG = [
     (["{net}", "--call", "loss(x"], "cannot parse the expression"),
     (["{net}", "--call", "loss(x)", "-o", "no/such/folder/x.svg"], "there is no folder"),
     (["{net}", "--call", "loss(x)", "-o", "x.bmp"], "unknown suffix '.bmp'"),
+    (["{net}", "--call", "loss(x)", "-o", "{net}", "--format", "svg"], "is not written over"),
+    (["{net}", "--call", "loss(x)", "-o", "new.py", "--format", "svg"], "is not written over"),
     (["{net}", "--call", "loss(x)", "--view", "tow"], "unknown view 'tow': choose one of"),
     (["{net}", "--call", "loss(x)", "--values", "all"], "unknown amount of values 'all'"),
     (["{net}", "--call", "loss(x)", "--digits", "0"], "--digits must be from 1 to 17"),

@@ -185,7 +185,17 @@ def _destination(target: str, output: str | None, format_: str | None) -> tuple[
         raise UsageError(
             f"cannot write {output!r}: there is no folder {str(folder)!r}; make it first"
         )
+    source = Path(target)
+    if Path(output).suffix in (".py", ".ipynb") or _same(Path(output), source):
+        raise UsageError(
+            f"{output!r} is not written over: a picture is no program and not what it is drawn "
+            f"from; give -o another name, for instance {source.with_suffix('.' + suffix).name!r}"
+        )
     return output, suffix
+
+
+def _same(a: Path, b: Path) -> bool:
+    return a.exists() and b.exists() and a.samefile(b)
 
 
 def _numbered(path: str | None, number: int, count: int) -> str | None:
