@@ -114,7 +114,8 @@ def _data(run: Run, tree: Any) -> Any:
     if isinstance(tree, dict):
         return {key: _data(run, item) for key, item in tree.items()}
     if isinstance(tree, (list, tuple)):
-        return type(tree)(_data(run, item) for item in tree)
+        kind = getattr(tree, "_make", type(tree))
+        return kind(_data(run, item) for item in tree)
     return tree
 
 

@@ -42,7 +42,7 @@ def incoming(run: Run, note: Note, forward: Block | None) -> list[Named]:
 def outputs(run: Run, forward: Block) -> list[Named]:
     """What a forward block returned that others may compute with, in order; its cache is not."""
     result, note = run.result(forward), run.note(forward)
-    names = names_returned(note) if note is not None else []
+    names = names_returned(note, result) if note is not None else []
     items = result if isinstance(result, (tuple, list)) else [result]
     found = [
         Named((names[k] if k < len(names) else None) or f"[{k}]", item.id)
@@ -127,7 +127,7 @@ def targets(
     home = home or run
     result = run.result(block)
     items = list(result) if isinstance(result, (tuple, list)) else [result]
-    names = names_returned(note)
+    names = names_returned(note, result)
     names = names if len(names) == len(items) else [None] * len(items)
     placed = _by_position(run, home, items, names, [x for x in given if x.top])
     if placed is not None:
@@ -135,10 +135,11 @@ def targets(
         found = [_placed(run, home, *one) for one in placed if times[one[2].id] == 1]
         found += [_part(one[0], one[2]) for one in placed if times[one[2].id] > 1]
     else:
-        known = {x.id for x in incoming(run, note, None)}
+        known, alone = {x.id for x in incoming(run, note, None)}, block.parent is None
         claimed = [x for k, item in enumerate(items)
                    for x in arrays(item, names[k] or _unnamed(k, items))
-                   if run.floating(x.id) and (x.id in known or not run.of_forward(x.id))]  # fmt: skip
+                   if run.floating(x.id)
+                   and (x.id in known or alone or not run.of_forward(x.id))]  # fmt: skip
         found = [
             target(run, g, of, home) for g, of in matched(claimed, given, run.shape, home.shape)
         ]

@@ -39,7 +39,10 @@ def target(run: Run, gradient: Named, of: Named | None, home: Run | None = None)
         return Target(gradient.name, gradient.id, None, why=why)
     got = before_clipping(run, gradient.id)
     why = "before clipping" if got != gradient.id else ""
-    return Target(gradient.name, got, of.id, (home or run).parameter(of.id), why, of.name)
+    home = home or run
+    leaf = home.tape.leaves.get(of.id)
+    trained = home.parameter(of.id) or (leaf is not None and leaf.role == "constant")  # b = 0.0
+    return Target(gradient.name, got, of.id, trained, why, of.name)
 
 
 def before_clipping(run: Run, id: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 from ..recording.notes import UNKNOWN, Note, Ref, names_returned
 from ..records import FORWARD, Block
@@ -76,10 +77,24 @@ def named_values(run: Run, without: set[int], among: set[int] | None = None) -> 
         if among is not None and id not in among:
             continue
         leaf = run.tape.leaves.get(id)
-        group = leaf.path[0] if leaf is not None and isinstance(leaf.path, tuple) else ""
-        name = str(group) if isinstance(group, str) else ""
-        found[value.key if leaf is not None else value.name] = Named(value.name, id, not name, name)
+        if leaf is None:
+            found[value.name] = Named(value.name, id)
+        else:
+            inside = isinstance(leaf.path, tuple)
+            holder = _spelled(leaf.path[0]) if inside else ""
+            group = holder.rpartition(".")[2]
+            found[f"{holder} {value.key}"] = Named(value.name, id, not inside, group, holder)
     return list(found.values())
+
+
+def _spelled(path: Any) -> str:
+    """The path of a container as `arrays` writes it: `net.layers[0]`."""
+    if not isinstance(path, tuple):
+        return str(path)
+    around, key = _spelled(path[0]), path[1]
+    if isinstance(key, int):
+        return f"{around}[{key}]"
+    return f"{around}.{str(key).lstrip('.')}" if around else str(key).lstrip(".")
 
 
 def flat(run: Run, block: Block) -> Case | None:
@@ -113,7 +128,9 @@ def flat_targets(run: Run, block: Block, loss: int) -> list[Target]:
         out = op.outs[0]
         name = run.trace.values[out].name
         if op.block == block.id and out not in leading and known.intersection(bases(name)):
-            claimed[name] = Named(name, out)
+            last = note.final.get(name) if note is not None else None  # another call may make it
+            late = isinstance(last, Ref) and last.id not in leading
+            claimed[name] = Named(name, last.id if late else out)  # type: ignore[union-attr]
     for x in _returned_gradients(run, block):
         if x.id not in leading and x.id in run.maker and run.floating(x.id):
             claimed[x.name] = x
@@ -155,7 +172,8 @@ def _returned_gradients(run: Run, block: Block) -> Iterator[Named]:
     note = run.note(block)
     if note is None:
         return
-    result, names = run.result(block), names_returned(note)
+    result = run.result(block)
+    names = names_returned(note, result)
     for k, item in enumerate(result if isinstance(result, tuple) else [result]):
         name = (names[k] if k < len(names) else None) or ""
         for x in arrays(item, name):
