@@ -151,7 +151,12 @@ def targets(
         parameters = [x for x in given if x.id not in {t.of for t in found}]
         found += stepped(run, block, parameters)
     handed = {x.name: x.id for name, tree in note.args.items() for x in arrays(tree, name)}
-    return [_alone(run, t, handed) for t in found if t.of is not None or t.of_name]
+    return [_alone(run, t, handed) for t in found if t.of is not None or t.of_name or _said(t)]
+
+
+def _said(claim: Target) -> bool:
+    """Whether a result is called a gradient, so that it is to be said that it was not checked."""
+    return GRADIENT.fullmatch(claim.name) is not None and len(claim.name) > 1
 
 
 def _alone(run: Run, claim: Target, handed: dict[str, int]) -> Target:
@@ -159,7 +164,8 @@ def _alone(run: Run, claim: Target, handed: dict[str, int]) -> Target:
     op = run.maker.get(claim.got) if claim.got is not None else None
     if op is None or op.rule != "add" or op.ins[0] != handed.get(claim.name):
         return claim
-    return replace(claim, got=op.ins[1], why="what it added to the sum")
+    why = "what it added to the sum"
+    return replace(claim, got=op.ins[1], why=why, total=claim.got)
 
 
 def _unnamed(k: int, items: list[Any]) -> str:

@@ -105,12 +105,20 @@ def matched(
 
 
 def by_name(gradient: Named, inputs: list[Named]) -> Named | None:
-    """The input that a gradient is named after: `dW` is W's."""
+    """The input that a gradient is named after: `dW` is W's, of the same object where several are W."""
     for base in bases(gradient.name):
-        for x in inputs:
-            if x.name == base:
-                return x
+        same = [x for x in inputs if x.name == base]
+        if not gradient.top and len({x.id for x in same}) > 1:
+            same = [x for x in same if _tail(x.holder) == _tail(gradient.holder)] or same
+        if same:
+            return same[0]
     return None
+
+
+def _tail(holder: str) -> str:
+    """The end of a path, from its last index on: `layers[0]` of `net.layers[0]`."""
+    head, bracket, rest = holder.rpartition("[")
+    return head.rpartition(".")[2] + bracket + rest if bracket else holder.rpartition(".")[2]
 
 
 def by_key(gradient: Named, inputs: list[Named]) -> Named | None:
@@ -145,11 +153,11 @@ def by_holder(gradient: Named, inputs: list[Named]) -> Named | None:
     plain = [x for x in inputs if not x.top and not GRADIENT.fullmatch(x.name)]
     if not gradient.top and "." in gradient.holder and GRADIENT.fullmatch(gradient.name):
         own = [x for x in plain if x.holder == gradient.holder]
-        if len(own) == 1:
+        if len({x.id for x in own}) == 1:
             return own[0]
     for base in bases(gradient.name):
         held = [x for x in plain if x.holder.rpartition(".")[2] == base]
-        if len(held) == 1:
+        if len({x.id for x in held}) == 1:
             return held[0]
     return None
 

@@ -65,6 +65,11 @@ class Run:
         return {out for op in self.ops_in(block) for out in op.outs}
 
     @cache_by_block
+    def made_here(self, block: Block) -> set[int]:
+        """The values that a block made in its own statements."""
+        return {out for op in self.ops_in(block) if op.block == block.id for out in op.outs}
+
+    @cache_by_block
     def read_in(self, block: Block) -> dict[int, None]:
         """The floating point values that a block read and did not make, in order."""
         made = self.made_in(block)

@@ -10,9 +10,9 @@ from ..recording.notes import UNKNOWN, Note, Ref, names_returned
 from ..records import FORWARD, Block
 from .case import Case
 from .claims import inputs, missing, targets
-from .match import GRADIENT, Named, arrays, bases, by_key, by_name
+from .match import GRADIENT, Named, arrays, bases, by_holder, by_key, by_name
 from .run import Run
-from .target import Target, target
+from .target import Target, stepped, target
 
 
 def from_loss(run: Run, block: Block, forward: Block | None, own: list[int], note: Note) -> Case:
@@ -128,19 +128,26 @@ def flat_targets(run: Run, block: Block, loss: int) -> list[Target]:
         out = op.outs[0]
         name = run.trace.values[out].name
         if op.block == block.id and out not in leading and known.intersection(bases(name)):
-            last = note.final.get(name) if note is not None else None  # another call may make it
-            late = isinstance(last, Ref) and last.id not in leading
-            claimed[name] = Named(name, last.id if late else out)  # type: ignore[union-attr]
+            last = note.final.get(name) if note is not None else None
+            if not isinstance(last, Ref) or last.id == out or last.id in run.made_here(block):
+                claimed[name] = Named(name, out)  # else it goes from call to call in a loop
     for x in _returned_gradients(run, block):
         if x.id not in leading and x.id in run.maker and run.floating(x.id):
             claimed[x.name] = x
+    for name in note.args if note is not None else ():
+        for x in arrays(note.final.get(name), name):  # type: ignore[union-attr]
+            fresh = x.id in run.maker and x.id not in leading and run.floating(x.id)
+            if fresh and not x.top and bases(x.name):
+                claimed[f"{x.holder} {x.name}"] = x
+    steps = {t.got for t in stepped(run, block, [x for x in inputs if run.parameter(x.id)])}
     found = []
     for gradient in claimed.values():
-        of = by_name(gradient, inputs) or by_key(gradient, inputs)
+        alike = [x for x in inputs if run.shape(x.id) == run.shape(gradient.id)]
+        of = by_name(gradient, inputs) or by_key(gradient, inputs) or by_holder(gradient, alike)
         if of is None:
             continue
         once = not {_plain(of.name), _plain(gradient.name)} & often
-        if once or (run.parameter(of.id) and _gathers(run, gradient)):
+        if once or (run.parameter(of.id) and (_gathers(run, gradient) or gradient.id in steps)):
             found.append(target(run, gradient, of))
     return found
 
