@@ -181,9 +181,7 @@ def _makers(run: Run, inside: list[Judged], corrected: dict[int, Any]) -> dict[i
     return found
 
 
-def _rerun(
-    excerpt: Excerpt, given: dict[int, Any], within: dict[int, set[int]]
-) -> dict[int, Any]:
+def _rerun(excerpt: Excerpt, given: dict[int, Any], within: dict[int, set[int]]) -> dict[int, Any]:
     """The values with some replaced; what cannot be computed any more stays as it was."""
     try:
         return excerpt.rerun(given, within)

@@ -75,9 +75,11 @@ def _claim_parameters(run: Run, found: list[Case]) -> None:
     have = {t.of for t in top.targets} | elsewhere
     outermost = [c for c in found if c is not top and not _around(run, c, found, top)]
     claims: dict[int, list[Target]] = {}
+    leading = {i for end in top.seeds for i in run.leading(end)}
     for case in outermost:
         for one in case.targets:
-            if one.parameter and one.of is not None:
+            told = not run.versions or one.of in leading  # else it is of another iteration
+            if one.parameter and one.of is not None and told:
                 claims.setdefault(one.of, []).append(one)
     for of, several in claims.items():
         claim = _summed(run, several, outermost)

@@ -55,6 +55,11 @@ class Note:
         """Whether the call came to its end."""
         return self.end >= 0
 
+    @property
+    def script(self) -> bool:
+        """Whether it is no call, but the statements of a script."""
+        return self.code.co_name == "<module>"
+
 
 UNKNOWN = object()
 """Stands for what was not noted, or cannot be said."""

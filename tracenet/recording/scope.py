@@ -116,7 +116,8 @@ def _paired(name: str, function: FunctionType, namespace: dict[str, Any]) -> Any
 
 
 _BACKWARD = re.compile(
-    r".*(backward|back_?prop|bprop|bptt|grad|bwd|vjp|derivative|prime).*|(.*_)?back|d_?\w+", re.IGNORECASE
+    r".*(backward|back_?prop|bprop|bptt|grad|bwd|vjp|derivative|prime).*|(.*_)?back|d_?\w+",
+    re.IGNORECASE,
 )
 
 
