@@ -195,16 +195,19 @@ def trace_call(module: ModuleType, expression: str, noting: bool = False) -> Tra
 
 def trace_script(
     path: str | Path, *, iteration: int | None = None, lines: tuple[int, int] | None = None,
-    cells: str | None = None,
+    cells: str | None = None, noting: bool = False,
 ) -> Trace:  # fmt: skip
     """Runs a script up to one part of it, records that part, and stops the script there.
 
     iteration: the turn of the training loop to record, from 1. lines: the first and the last line
     to record; with `iteration`, the lines that hold the loop. cells: the code cells of a notebook
-    to run, as in `"1-4,7"`. `trace.result` holds what the part assigned, by name.
+    to run, as in `"1-4,7"`. noting: as for `trace_call`. `trace.result` holds what the part
+    assigned, by name.
     """
     program = read(path, cells)
     recorder = part_of(program, iteration, lines)
+    if noting:
+        recorder.tape.notes = Notes()
     try:
         with as_main(Path(path).resolve()) as namespace:
             recorder.run(program, namespace)

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from ..errors import TracenetError
 from ..recording.notes import Ref
 from .conventions import conventional, near
@@ -19,7 +21,7 @@ from .reference import Judged, factors_of, reference_of
 from .run import Run
 from .statement import Known, locate
 from .target import Target
-from .verdict import SHAPE, Fault, Verdict, compare, largest
+from .verdict import EXACT, SHAPE, Fault, Verdict, compare, largest
 
 
 def attribute(run: Run, one: Judged, judged: list[Judged]) -> None:
@@ -38,7 +40,7 @@ def attribute(run: Run, one: Judged, judged: list[Judged]) -> None:
     corrected = _corrected(run, one, inside) if any(i.bad for i in inside) else {}
     mine = one.outputs
     if corrected:
-        mine = _again(run, one, corrected)
+        mine = _again(run, one, inside, corrected)
         if not any(verdict.bad for _, verdict in mine):
             one.passed_on = True
             return
@@ -46,12 +48,31 @@ def attribute(run: Run, one: Judged, judged: list[Judged]) -> None:
     if _overwritten(run, wrong, inside):
         one.passed_on = True
         return
+    lost = _lost(run, mine)
+    if lost is not None:
+        one.fault, one.note = lost
+        return
     right = [t for t, v in mine if v.right]
     conventions = {1.0, *(k for f in factors_of(run, one.case).values() for k in (f, 1 / f))}
     shapes = {t.got for t, v in mine if v.kind == SHAPE}
     one.fault = locate(
         run, one.case, Known(one.reference, conventions, shapes), wrong, right, inside
     )
+
+
+def _lost(run: Run, outputs: list[tuple[Target, Verdict]]) -> tuple[Fault, str] | None:
+    """Where a gradient that should be the sum of several calls' was only kept of the last."""
+    for target, verdict in outputs:
+        if not verdict.bad or not target.parts or np.shape(verdict.expected) == ():
+            continue
+        whole = sum(np.asarray(run.trace.data(i)) for i in target.parts)
+        if compare(whole, verdict.expected).kind == EXACT:
+            assert target.got is not None
+            op = run.maker[target.got]
+            function = run.trace.blocks[op.block].function
+            why = f"{target.name} is what the last of {len(target.parts)} calls gave, not the sum of all"
+            return Fault(function, op.file, op.line, op.statement), why
+    return None
 
 
 def _overwritten(run: Run, wrong: list[Target], inside: list[Judged]) -> bool:
@@ -94,9 +115,11 @@ def _irreplaceable(run: Run, one: Judged) -> bool:
     return any(t.got is None or t.got not in made for t in wrong)
 
 
-def _again(run: Run, one: Judged, corrected: dict[int, Any]) -> list[tuple[Target, Verdict]]:
+def _again(
+    run: Run, one: Judged, inside: list[Judged], corrected: dict[int, Any]
+) -> list[tuple[Target, Verdict]]:
     """The verdicts with the blocks inside put right."""
-    values = _rerun(Excerpt(run.trace, one.case.own), corrected)
+    values = _rerun(Excerpt(run.trace, one.case.own), corrected, _makers(run, inside, corrected))
     verdicts = []
     for target, before in one.outputs:
         if target.got not in values or not before.bad:
@@ -127,7 +150,7 @@ def _corrected(run: Run, one: Judged, inside: list[Judged]) -> dict[int, Any]:
     named = {function for function, _ in wrong}
     faulty = [i for i in inside if i.case.backward.function in named and i.excerpt is not None]
     for block in sorted(faulty, key=lambda i: max(i.case.own, default=0)):
-        values = _rerun(own, corrected)
+        values = _rerun(own, corrected, _makers(run, inside, corrected))
         try:
             assert block.excerpt is not None
             reference = reference_of(run, block.case, block.excerpt, values)
@@ -142,10 +165,26 @@ def _corrected(run: Run, one: Judged, inside: list[Judged]) -> dict[int, Any]:
     return corrected
 
 
-def _rerun(excerpt: Excerpt, given: dict[int, Any]) -> dict[int, Any]:
+def _makers(run: Run, inside: list[Judged], corrected: dict[int, Any]) -> dict[int, set[int]]:
+    """For each value that was put right the operations of the block that returned it.
+
+    Those go on with what it was: `return dx, dc2` may hand out a variable that others came from.
+    """
+    found: dict[int, set[int]] = {}
+    for one in inside:
+        for target, _ in one.outputs:
+            if target.got in corrected and one.case.own:
+                places = set(one.case.own)
+                if target.total in run.maker:  # the sum that it was added to is put right too
+                    places.discard(run.places[run.maker[target.total].id])  # type: ignore[index]
+                found.setdefault(target.got, set()).update(places)
+    return found
+
+
+def _rerun(excerpt: Excerpt, given: dict[int, Any], within: dict[int, set[int]]) -> dict[int, Any]:
     """The values with some replaced; what cannot be computed any more stays as it was."""
     try:
-        return excerpt.rerun(given)
+        return excerpt.rerun(given, within)
     except (ValueError, TypeError, IndexError):
         return {**excerpt.values, **given}
 

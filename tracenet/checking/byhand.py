@@ -20,6 +20,7 @@ from ..recording.notes import UNKNOWN, Held, Note, Ref
 from ..recording.phases import stem
 from ..records import Block
 from ..tracer import noted
+from .claims import inputs
 from .match import GRADIENT, Named, arrays
 from .run import Run
 
@@ -51,8 +52,7 @@ def rebuilt(run: Run, block: Block, note: Note) -> Rebuilt | str:
     given = _given(run, again, root, note)
     if isinstance(given, str):
         return given
-    inputs = [Named(made.values[i].name, i) for i in made._tape.leaves if again.floating(i)]
-    return Rebuilt(again, given, [x for x in inputs if x.name in arguments])
+    return Rebuilt(again, given, inputs(again, root))
 
 
 def _forward(note: Note) -> FunctionType | None:
@@ -114,7 +114,8 @@ def _data(run: Run, tree: Any) -> Any:
     if isinstance(tree, dict):
         return {key: _data(run, item) for key, item in tree.items()}
     if isinstance(tree, (list, tuple)):
-        return type(tree)(_data(run, item) for item in tree)
+        kind = getattr(tree, "_make", type(tree))
+        return kind(_data(run, item) for item in tree)
     return tree
 
 

@@ -8,8 +8,10 @@ pass, which begins at the loss; and one function that does both passes.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..ops import MIXING
-from ..recording.notes import Note, Ref
+from ..recording.notes import Note, Ref, refs
 from ..recording.phases import DERIVATIVE_NAME, called_backward
 from ..records import BACKWARD, FORWARD, Block
 from .byhand import rebuilt
@@ -73,11 +75,38 @@ def _claim_parameters(run: Run, found: list[Case]) -> None:
     have = {t.of for t in top.targets} | elsewhere
     outermost = [c for c in found if c is not top and not _around(run, c, found, top)]
     claims: dict[int, list[Target]] = {}
+    leading = {i for end in top.seeds for i in run.leading(end)}
     for case in outermost:
         for one in case.targets:
-            if one.parameter and one.of is not None:
+            told = not run.versions or one.of in leading  # else it is of another iteration
+            if one.parameter and one.of is not None and told:
                 claims.setdefault(one.of, []).append(one)
-    top.targets += [c[0] for of, c in claims.items() if len(c) == 1 and of not in have]
+    for of, several in claims.items():
+        claim = _summed(run, several, outermost)
+        if claim is not None and of not in have:
+            top.targets.append(claim)
+        elif claim is not None:
+            top.targets = [claim if t.of == of and t.got == claim.got else t for t in top.targets]
+
+
+def _summed(run: Run, claims: list[Target], cases: list[Case]) -> Target | None:
+    """What several calls of one layer claim together for a parameter: the sum that they left.
+
+    Where each call wrote over what the one before it left, and nobody had read that, the last one is
+    the claim, and what it should be a sum of is known.
+    """
+    last = claims[-1]
+    if len(claims) == 1:
+        return last
+    if last.total is not None:
+        return replace(last, got=last.total, why="", total=None)
+    parts = tuple(t.got for t in claims if t.got is not None)
+    own = {k for case in cases for k in case.own}
+    read = {i for op in run.ops if run.places[op.id] not in own for i in op.ins}
+    returned = {x for case in cases for x in refs(run.result(case.backward))}
+    if len(set(parts)) < len(claims) or not read.isdisjoint(parts) or returned & set(parts):
+        return None
+    return replace(last, parts=parts)
 
 
 def _around(run: Run, case: Case, found: list[Case], top: Case) -> bool:

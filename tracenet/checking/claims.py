@@ -42,7 +42,7 @@ def incoming(run: Run, note: Note, forward: Block | None) -> list[Named]:
 def outputs(run: Run, forward: Block) -> list[Named]:
     """What a forward block returned that others may compute with, in order; its cache is not."""
     result, note = run.result(forward), run.note(forward)
-    names = names_returned(note) if note is not None else []
+    names = names_returned(note, result) if note is not None else []
     items = result if isinstance(result, (tuple, list)) else [result]
     found = [
         Named((names[k] if k < len(names) else None) or f"[{k}]", item.id)
@@ -127,7 +127,7 @@ def targets(
     home = home or run
     result = run.result(block)
     items = list(result) if isinstance(result, (tuple, list)) else [result]
-    names = names_returned(note)
+    names = names_returned(note, result)
     names = names if len(names) == len(items) else [None] * len(items)
     placed = _by_position(run, home, items, names, [x for x in given if x.top])
     if placed is not None:
@@ -135,10 +135,11 @@ def targets(
         found = [_placed(run, home, *one) for one in placed if times[one[2].id] == 1]
         found += [_part(one[0], one[2]) for one in placed if times[one[2].id] > 1]
     else:
-        known = {x.id for x in incoming(run, note, None)}
+        known, alone = {x.id for x in incoming(run, note, None)}, block.parent is None
         claimed = [x for k, item in enumerate(items)
                    for x in arrays(item, names[k] or _unnamed(k, items))
-                   if run.floating(x.id) and (x.id in known or not run.of_forward(x.id))]  # fmt: skip
+                   if run.floating(x.id)
+                   and (x.id in known or alone or not run.of_forward(x.id))]  # fmt: skip
         found = [
             target(run, g, of, home) for g, of in matched(claimed, given, run.shape, home.shape)
         ]
@@ -150,7 +151,12 @@ def targets(
         parameters = [x for x in given if x.id not in {t.of for t in found}]
         found += stepped(run, block, parameters)
     handed = {x.name: x.id for name, tree in note.args.items() for x in arrays(tree, name)}
-    return [_alone(run, t, handed) for t in found if t.of is not None or t.of_name]
+    return [_alone(run, t, handed) for t in found if t.of is not None or t.of_name or _said(t)]
+
+
+def _said(claim: Target) -> bool:
+    """Whether a result is called a gradient, so that it is to be said that it was not checked."""
+    return GRADIENT.fullmatch(claim.name) is not None and len(claim.name) > 1
 
 
 def _alone(run: Run, claim: Target, handed: dict[str, int]) -> Target:
@@ -158,7 +164,8 @@ def _alone(run: Run, claim: Target, handed: dict[str, int]) -> Target:
     op = run.maker.get(claim.got) if claim.got is not None else None
     if op is None or op.rule != "add" or op.ins[0] != handed.get(claim.name):
         return claim
-    return replace(claim, got=op.ins[1], why="what it added to the sum")
+    why = "what it added to the sum"
+    return replace(claim, got=op.ins[1], why=why, total=claim.got)
 
 
 def _unnamed(k: int, items: list[Any]) -> str:

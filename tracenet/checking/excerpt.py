@@ -54,15 +54,31 @@ class Excerpt:
         read = dict.fromkeys(id for op in self.ops for id in op[2])
         return [id for id in read if id not in self.made]
 
-    def rerun(self, given: Mapping[int, Any]) -> dict[int, Any]:
-        """The values as they would be with some of them replaced by those in `given`."""
+    def rerun(
+        self, given: Mapping[int, Any], within: Mapping[int, set[int]] | None = None
+    ) -> dict[int, Any]:
+        """The values as they would be with some of them replaced by those in `given`.
+
+        within: for a replaced value the places of the operations that still read what it was, as
+        those of the block that returns it do.
+        """
         values = {**self.values, **given}
-        changed = set(given)
-        for rule, out, ins, settings, *_ in self.ops:
-            if out in given or changed.isdisjoint(ins):
+        was = {id: self.values[id] for id in given if id in self.values}
+        spared = within or {}
+        changed, changed_was = set(given), set[int]()
+        for place, (rule, out, ins, settings, *_) in zip(self.places, self.ops):
+            old = {i for i in ins if i in was and place in spared.get(i, ())}
+            fresh = not changed_was.isdisjoint(old) or not changed.isdisjoint(set(ins) - old)
+            if not fresh or (out in given and out not in spared):
                 continue
-            values[out] = forward(rule, [values[i] for i in ins], settings)
-            changed.add(out)
+            operands = [was[i] if i in old else values[i] for i in ins]
+            result = forward(rule, operands, settings)
+            if out in given:
+                was[out] = result
+                changed_was.add(out)
+            else:
+                values[out] = result
+                changed.add(out)
         return values
 
     def pull(

@@ -14,7 +14,7 @@ from typing import Any
 from ..recording.notes import Held, Ref
 
 GRADIENT = re.compile(
-    r"d([A-Z_].*|out.*|next.*|prev.*|[a-z]\d*|[a-z]_.*|h.*|prob.*|score.*|loss.*|values?|inputs?|y.*)"
+    r"d|d([A-Z_].*|out.*|next.*|prev.*|[a-z]\d*|[a-z]_.*|h.*|prob.*|score.*|loss.*|values?|inputs?|y.*)"
     r"|.*grad(ient)?s?(_.*)?|.*delta.*|g|upstream.*|(output_)?error|nabla_.*"
 )
 """Names of parameters that stand for a gradient."""
@@ -40,29 +40,35 @@ class Named:
     """An array in an argument or a result: what it is called there, and its value.
 
     top: whether it is an argument itself, or in a container; `group` is that container's name.
+    holder: that container with all that it is in, as `blocks[0]` or `self.weight`.
     """
 
     name: str
     id: int
     top: bool = True
     group: str = ""
+    holder: str = ""
 
 
-def arrays(tree: Any, name: str, top: bool = True, group: str = "") -> Iterator[Named]:
+def arrays(
+    tree: Any, name: str, top: bool = True, group: str = "", holder: str = ""
+) -> Iterator[Named]:
     """The traced arrays of a noted tree, by their names, keys and positions."""
     if isinstance(tree, Ref):
-        yield Named(name, tree.id, top, group)
-    elif isinstance(tree, Held):
+        yield Named(name, tree.id, top, group, holder)
+        return
+    inner = f"{holder}.{name}" if holder and "[" not in name else name
+    if isinstance(tree, Held):
         for key, item in tree.attributes.items():
-            yield from arrays(item, key, False, name)
+            yield from arrays(item, key, False, name, inner)
     elif isinstance(tree, dict):
         for key, item in tree.items():
-            yield from arrays(
-                item, key if isinstance(key, str) else f"{name}[{key!r}]", False, name
-            )
+            text = key if isinstance(key, str) else f"{name}[{key!r}]"
+            yield from arrays(item, text, False, name, inner)
     elif isinstance(tree, (list, tuple)):
-        for i, item in enumerate(tree):
-            yield from arrays(item, f"{name}[{i}]", False, name)
+        fields = getattr(tree, "_fields", None) or [f"{name}[{i}]" for i in range(len(tree))]
+        for field, item in zip(fields, tree):
+            yield from arrays(item, field, False, name, inner)
 
 
 def matched(
@@ -79,11 +85,11 @@ def matched(
     gradients = list(gradients)
     found: dict[int, Named] = {}
     free = list(inputs)
-    for how in (by_name, by_key, by_likeness):
+    for how in (by_name, by_key, by_holder, by_likeness):
         for k, gradient in enumerate(gradients):
             if k not in found:
                 alike = [x for x in free if of_shape(x.id) == shape(gradient.id)]
-                of = how(gradient, alike if how is by_likeness else free)
+                of = how(gradient, alike if how in (by_likeness, by_holder) else free)
                 if of is not None:
                     found[k] = of
                     free = [x for x in free if x.id != of.id]
@@ -99,25 +105,60 @@ def matched(
 
 
 def by_name(gradient: Named, inputs: list[Named]) -> Named | None:
-    """The input that a gradient is named after: `dW` is W's."""
+    """The input that a gradient is named after: `dW` is W's, of the same object where several are W."""
     for base in bases(gradient.name):
-        for x in inputs:
-            if x.name == base:
-                return x
+        same = [x for x in inputs if x.name == base]
+        if not gradient.top and len({x.id for x in same}) > 1:
+            same = [x for x in same if _tail(x.holder) == _tail(gradient.holder)] or same
+        if same:
+            return same[0]
     return None
 
 
+def _tail(holder: str) -> str:
+    """The end of a path, from its last index on: `layers[0]` of `net.layers[0]`."""
+    head, bracket, rest = holder.rpartition("[")
+    return head.rpartition(".")[2] + bracket + rest if bracket else holder.rpartition(".")[2]
+
+
 def by_key(gradient: Named, inputs: list[Named]) -> Named | None:
-    """`grads["W1"]` is the gradient of `params["W1"]`, `nabla_w[0]` of `weights[0]`."""
+    """`grads["W1"]` is the gradient of `params["W1"]`, `nabla_w[0]` of `weights[0]`.
+
+    Where several containers have that key, it is that of the same place: `grads[0]["W"]` of
+    `layers[0]["W"]`.
+    """
     if gradient.top:
         return None
-    for x in inputs:
-        if not x.top and x.name == gradient.name:
-            return x
+    same = [x for x in inputs if not x.top and x.name == gradient.name]
+    if len({x.holder for x in same}) > 1:
+        same = [x for x in same if _places(x.holder) == _places(gradient.holder)] or same
+    if same:
+        return same[0]
     for base in bases(gradient.group):
         for x in inputs:
             if not x.top and x.group.startswith(base) and _index(x) == _index(gradient):
                 return x
+    return None
+
+
+def _places(holder: str) -> list[str]:
+    return re.findall(r"\[(.*?)\]", holder)
+
+
+def by_holder(gradient: Named, inputs: list[Named]) -> Named | None:
+    """`self.weight.grad` is the gradient of `self.weight.data`, `demb` of the one array of `emb`.
+
+    inputs: those of its shape.
+    """
+    plain = [x for x in inputs if not x.top and not GRADIENT.fullmatch(x.name)]
+    if not gradient.top and "." in gradient.holder and GRADIENT.fullmatch(gradient.name):
+        own = [x for x in plain if x.holder == gradient.holder]
+        if len({x.id for x in own}) == 1:
+            return own[0]
+    for base in bases(gradient.name):
+        held = [x for x in plain if x.holder.rpartition(".")[2] == base]
+        if len({x.id for x in held}) == 1:
+            return held[0]
     return None
 
 

@@ -16,7 +16,7 @@ def misfit(run: Run, case: Case) -> tuple[Fault, str] | None:
     note, there = run.note(case.backward), run.note(case.forward)
     if note is None or case.forward is None or case.whole or case.home is not None:
         return None
-    other = _other_settings(note, there)
+    other = _other_settings(note, there) or _other_arrays(run, note, there)
     result = run.result(case.forward)
     kept = set(refs(_cache(result))) - set(case.seeds)
     given = set(refs(note.args))
@@ -35,6 +35,16 @@ def _cache(result: Any) -> Any:
         return None
     held = [x for x in result if isinstance(x, (tuple, dict, list))]
     return held if held and isinstance(result, tuple) else result
+
+
+def _other_arrays(run: Run, note: Note, there: Note | None) -> str:
+    """The argument that holds other arrays of the user's than that of the forward function."""
+    for name, tree in note.args.items() if there is not None else ():
+        mine, theirs = set(refs(tree)), set(refs(there.args.get(name)))  # type: ignore[union-attr]
+        leaves = (mine | theirs) <= run.tape.leaves.keys()
+        if name != "self" and mine and theirs and leaves and not mine & theirs:
+            return f"another {name} than its forward"
+    return ""
 
 
 def _other_settings(note: Note, there: Note | None) -> str:

@@ -43,6 +43,7 @@ class Run:
         self.forward_ops = [op for op in self.ops if op.phase == FORWARD]
         self.touched = {i for op in self.forward_ops for i in (*op.ins, *op.outs)}
         self.maker = {out: op for op in self.ops for out in op.outs}
+        self.versions = self._versions()
 
     def _inside(self) -> dict[int, list[int]]:
         """For each block the operations that it and the blocks inside it did, on the tape."""
@@ -65,6 +66,11 @@ class Run:
         return {out for op in self.ops_in(block) for out in op.outs}
 
     @cache_by_block
+    def made_here(self, block: Block) -> set[int]:
+        """The values that a block made in its own statements."""
+        return {out for op in self.ops_in(block) if op.block == block.id for out in op.outs}
+
+    @cache_by_block
     def read_in(self, block: Block) -> dict[int, None]:
         """The floating point values that a block read and did not make, in order."""
         made = self.made_in(block)
@@ -75,13 +81,56 @@ class Run:
         """The values that a block read or made."""
         return {*self.read_in(block), *self.made_in(block)}
 
-    def leading(self, id: int) -> set[int]:
-        """A value, and all that it was computed from."""
-        found = {id}
-        for op in reversed(self.ops):
-            if not found.isdisjoint(op.outs):
-                found.update(op.ins)
+    def _versions(self) -> dict[int, int]:
+        """What updates made of parameters, each with the parameter: W - rate dW of W.
+
+        What is taken from W was computed from it, and from the data: so a sum of weights is none.
+        """
+        found: dict[int, int] = {}
+        leaves = self.tape.leaves
+        parameters = {i for i, leaf in leaves.items() if leaf.role == "parameter"}
+        data = {i for i, leaf in leaves.items() if leaf.name and leaf.role == "input"}
+        for op in self.ops:
+            if op.rule not in ("add", "subtract") or len(op.ins) != 2:
+                continue
+            of = self._unscaled(op.ins[0])
+            of = found.get(of, of)
+            if of in parameters and self.shape(op.outs[0]) == self.shape(of):
+                behind = self.behind(op.ins[1])
+                if not behind.isdisjoint(data) and any(found.get(i, i) == of for i in behind):
+                    found[op.outs[0]] = of
         return found
+
+    def _unscaled(self, id: int) -> int:
+        """W of `W * (1 - decay)`."""
+        op = self.maker.get(id)
+        if op is not None and op.rule == "multiply" and len(op.ins) == 2:
+            arrays = [i for i in op.ins if self.shape(i)]
+            return arrays[0] if len(arrays) == 1 else id
+        return id
+
+    def behind(self, id: int) -> set[int]:
+        """A value, and all that it was computed from, updates and all."""
+        waiting, seen = [id], {id}
+        while waiting:
+            op = self.maker.get(waiting.pop())
+            for i in op.ins if op is not None else ():
+                if i not in seen:
+                    seen.add(i)
+                    waiting.append(i)
+        return seen
+
+    def leading(self, id: int) -> set[int]:
+        """A value, and all that it was computed from since the parameters were updated last."""
+        waiting, seen = [id], {id}
+        while waiting:
+            i = waiting.pop()
+            op = self.maker.get(i) if i not in self.versions else None
+            for inner in op.ins if op is not None else ():
+                if inner not in seen:
+                    seen.add(inner)
+                    waiting.append(inner)
+        return seen
 
     def of_forward(self, id: int) -> bool:
         """Whether the forward pass made a value, or read it as data: it is no gradient then."""
@@ -90,19 +139,12 @@ class Run:
 
     def trained_before(self, id: int) -> bool:
         """Whether a value was computed from a parameter."""
-        waiting, seen = [id], {id}
-        while waiting:
-            op = self.maker.get(waiting.pop())
-            for i in op.ins if op is not None else ():
-                if self.parameter(i):
-                    return True
-                if i not in seen:
-                    seen.add(i)
-                    waiting.append(i)
-        return False
+        return any(self.parameter(i) for i in self.leading(id) - {id})
 
     def parameter(self, id: int) -> bool:
         """Whether a value is a parameter."""
+        if id in self.versions:
+            return True
         return id in self.trace.values and self.trace.values[id].role == "parameter"
 
     def note(self, block: Block | None) -> Note | None:

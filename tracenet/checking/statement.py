@@ -56,8 +56,14 @@ def locate(
     known = _known(run, case, made, facts)
     fine = [t.got for t in right if t.got is not None]
     fine += [id for id, good in known.items() if good]
-    bad = {id for id, good in known.items() if not good}
     trusted: set[int] = set()
+    for end, gradient in case.seeds.items() if case.home is None else ():
+        if gradient is None and not case.elementwise:
+            forward = run.leading(end)
+            trusted |= forward
+            for id in forward & run.versions.keys():  # the iterations before
+                trusted |= run.behind(id)
+    bad = {id for id, good in known.items() if not good and id not in trusted}
     for id in fine:
         behind = _behind(made, [id])
         if not behind & bad:  # errors may cancel in a sum
@@ -108,7 +114,7 @@ def _way(
     Where something on it is known to be wrong, only what leads there.
     """
     way = _behind(made, [end])
-    bad = next((id for id in sorted(way) if known.get(id) is False), None)
+    bad = next((id for id in sorted(way) if known.get(id) is False and id not in trusted), None)
     if bad is not None:
         way = _behind(made, [bad])
     return {id for id in way - trusted if id in made}

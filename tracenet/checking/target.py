@@ -21,6 +21,8 @@ class Target:
     name: what the code calls it. parameter: whether `of` is a parameter, not data that flow. why:
     what else is to be said, or why it cannot be checked where `of` is None. of_name: what the
     forward block calls what it is the gradient of. raw: what was returned in the place of an array.
+    total: the sum that `got` was added to. parts: what each of several calls gave, of which `got` is
+    the last.
     """
 
     name: str
@@ -30,6 +32,8 @@ class Target:
     why: str = ""
     of_name: str = ""
     raw: Any = UNKNOWN
+    total: int | None = None
+    parts: tuple[int, ...] = ()
 
 
 def target(run: Run, gradient: Named, of: Named | None, home: Run | None = None) -> Target:
@@ -39,7 +43,10 @@ def target(run: Run, gradient: Named, of: Named | None, home: Run | None = None)
         return Target(gradient.name, gradient.id, None, why=why)
     got = before_clipping(run, gradient.id)
     why = "before clipping" if got != gradient.id else ""
-    return Target(gradient.name, got, of.id, (home or run).parameter(of.id), why, of.name)
+    home = home or run
+    leaf = home.tape.leaves.get(of.id)
+    trained = home.parameter(of.id) or (leaf is not None and leaf.role == "constant")  # b = 0.0
+    return Target(gradient.name, got, of.id, trained, why, of.name)
 
 
 def before_clipping(run: Run, id: int) -> int:
@@ -80,11 +87,16 @@ def stepped(run: Run, block: Block, given: list[Named]) -> list[Target]:
 
 def _without_rate(run: Run, step: Op, of: int) -> int:
     """The gradient g of a step `rate * g`; the step itself where it has no rate."""
-    if step.rule == "multiply":
+    id = step.outs[0]
+    while step.rule in ("multiply", "divide"):
         arrays = [i for i in step.ins if run.shape(i) == run.shape(of)]
-        if len(arrays) == 1 and any(not run.shape(i) for i in step.ins):
-            return arrays[0]
-    return step.outs[0]
+        if len(arrays) != 1 or all(run.shape(i) for i in step.ins):
+            break
+        id = arrays[0]
+        if run.trace.values[id].name or id not in run.maker:
+            break
+        step = run.maker[id]
+    return id
 
 
 def _renews(run: Run, op: Op, of: Named) -> bool:

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 from ..recording.notes import UNKNOWN, Note, Ref, names_returned
 from ..records import FORWARD, Block
 from .case import Case
 from .claims import inputs, missing, targets
-from .match import GRADIENT, Named, arrays, bases, by_key, by_name
+from .match import GRADIENT, Named, arrays, bases, by_holder, by_key, by_name
 from .run import Run
-from .target import Target, target
+from .target import Target, stepped, target
 
 
 def from_loss(run: Run, block: Block, forward: Block | None, own: list[int], note: Note) -> Case:
     """A whole backward pass, or the backward of the loss itself, in a run that has a loss."""
-    before = [run.places[op.id] for op in run.ops if run.places[op.id] not in set(own)]
     loss = own_loss(run, forward) if forward is not None else None
     loss = run.loss() if loss is None else loss
     assert loss is not None
     if _iterated(run, loss):
         why = "its loss is of several iterations; the blocks in it are judged alone"
         return Case(block, forward, [], {}, [], own, why)
-    known = named_values(run, set(own))
+    mine = set(own)
+    before = _last_pass(run, loss, [k for op in run.ops if (k := run.places[op.id]) not in mine])
+    known = named_values(run, mine)
     if forward is not None:  # a result without a name is of what the loss was computed from
         known = [*_computed(run, inputs(run, forward)), *known]
         if own_loss(run, forward) is not None:  # of what was predicted, not of the labels
@@ -34,8 +36,8 @@ def from_loss(run: Run, block: Block, forward: Block | None, own: list[int], not
 
 
 def _iterated(run: Run, loss: int) -> bool:
-    """Whether parameters were updated on the way to a loss: it is that of a training loop."""
-    leading = run.leading(loss)
+    """Whether a loss is of a training loop whose updates are not told from what leads to it."""
+    leading = run.leading(loss) - run.versions.keys()
     return any(op.phase != FORWARD and not leading.isdisjoint(op.outs) for op in run.ops)
 
 
@@ -67,19 +69,43 @@ def named_values(run: Run, without: set[int], among: set[int] | None = None) -> 
     """
     found: dict[str, Named] = {}
     values = run.trace.values
+    last = _last_versions(run, among)
     ids = [*run.tape.leaves, *(out for op in run.forward_ops for out in op.outs)]
     skipped = {out for op in run.ops if run.places[op.id] in without for out in op.outs}
     for id in ids:
         value = values.get(id)
         if value is None or id in skipped or not value.name or not run.floating(id):
             continue
-        if among is not None and id not in among:
+        leaf, id = run.tape.leaves.get(id), last.get(id, id)
+        if (among is not None and id not in among) or (leaf is None and id in run.versions):
             continue
-        leaf = run.tape.leaves.get(id)
-        group = leaf.path[0] if leaf is not None and isinstance(leaf.path, tuple) else ""
-        name = str(group) if isinstance(group, str) else ""
-        found[value.key if leaf is not None else value.name] = Named(value.name, id, not name, name)
+        if leaf is None:
+            found[value.name] = Named(value.name, id)
+        else:
+            inside = isinstance(leaf.path, tuple)
+            holder = _spelled(leaf.path[0]) if inside else ""
+            group = holder.rpartition(".")[2]
+            found[f"{holder} {value.key}"] = Named(value.name, id, not inside, group, holder)
     return list(found.values())
+
+
+def _last_versions(run: Run, among: set[int] | None) -> dict[int, int]:
+    """For each parameter that was updated the version that the loss, or `among`, was computed from."""
+    if not run.versions:
+        return {}
+    loss = run.loss()
+    among = among if among is not None else run.leading(loss) if loss is not None else set()
+    return {of: id for id, of in run.versions.items() if id in among}
+
+
+def _spelled(path: Any) -> str:
+    """The path of a container as `arrays` writes it: `net.layers[0]`."""
+    if not isinstance(path, tuple):
+        return str(path)
+    around, key = _spelled(path[0]), path[1]
+    if isinstance(key, int):
+        return f"{around}[{key}]"
+    return f"{around}.{str(key).lstrip('.')}" if around else str(key).lstrip(".")
 
 
 def flat(run: Run, block: Block) -> Case | None:
@@ -93,7 +119,16 @@ def flat(run: Run, block: Block) -> Case | None:
     if _iterated(run, loss):
         return None
     claimed = flat_targets(run, block, loss)
-    return Case(block, None, own, {loss: None}, claimed, own) if claimed or top else None
+    ops = _last_pass(run, loss, own)
+    return Case(block, None, ops, {loss: None}, claimed, own) if claimed or top else None
+
+
+def _last_pass(run: Run, loss: int, ops: list[int]) -> list[int]:
+    """Of these operations those that lead to a loss from the last versions of the parameters on."""
+    if not run.versions:
+        return ops
+    leading = run.leading(loss) - run.versions.keys()
+    return [k for k in ops if not leading.isdisjoint(run.at[k].outs)]
 
 
 def flat_targets(run: Run, block: Block, loss: int) -> list[Target]:
@@ -107,32 +142,59 @@ def flat_targets(run: Run, block: Block, loss: int) -> list[Target]:
     for name, tree in (note.args if note is not None else {}).items():
         inputs = [*(x for x in arrays(tree, name) if x.id in leading), *inputs]
     known = {x.name for x in inputs}
-    often = _several(run)
+    since = _since(run, leading)
+    often = _several(run, since)
     claimed: dict[str, Named] = {}
     for op in run.ops:
         out = op.outs[0]
         name = run.trace.values[out].name
+        if run.places[op.id] < since:
+            continue
         if op.block == block.id and out not in leading and known.intersection(bases(name)):
-            claimed[name] = Named(name, out)
+            last = note.final.get(name) if note is not None else None
+            if not isinstance(last, Ref) or last.id == out or last.id in run.made_here(block):
+                claimed[name] = Named(name, out)  # else it goes from call to call in a loop
     for x in _returned_gradients(run, block):
         if x.id not in leading and x.id in run.maker and run.floating(x.id):
             claimed[x.name] = x
+    for x in _left_behind(run, note):
+        if x.id in run.maker and x.id not in leading and run.floating(x.id) and not x.top:
+            claimed[f"{x.holder} {x.name}"] = x
+    steps = {t.got for t in stepped(run, block, [x for x in inputs if run.parameter(x.id)])}
     found = []
     for gradient in claimed.values():
-        of = by_name(gradient, inputs) or by_key(gradient, inputs)
+        alike = [x for x in inputs if run.shape(x.id) == run.shape(gradient.id)]
+        of = by_name(gradient, inputs) or by_key(gradient, inputs) or by_holder(gradient, alike)
         if of is None:
             continue
         once = not {_plain(of.name), _plain(gradient.name)} & often
-        if once or (run.parameter(of.id) and _gathers(run, gradient)):
+        if once or (run.parameter(of.id) and (_gathers(run, gradient) or gradient.id in steps)):
             found.append(target(run, gradient, of))
     return found
 
 
-def _several(run: Run) -> set[str]:
+def _left_behind(run: Run, note: Note | None) -> Iterator[Named]:
+    """The gradients that a function left in its arguments, and a script in containers of its own."""
+    if note is None:
+        return
+    for name in note.final if note.script else note.args:
+        for x in arrays(note.final.get(name), name):
+            if GRADIENT.fullmatch(x.group) if note.script else bases(x.name):
+                yield x
+
+
+def _since(run: Run, leading: set[int]) -> int:
+    """Where the last update stands, on the tape, before what leads to a loss."""
+    updates = [run.places[run.maker[i].id] for i in leading if i in run.versions]
+    return max(updates, default=0)
+
+
+def _several(run: Run, since: int = 0) -> set[str]:
     """The names that a statement gave to several values: in a loop none of them is *the* h."""
     names = Counter(
         (_plain(run.trace.values[out].name), op.file, op.line, op.rule)
         for op in run.ops
+        if run.places[op.id] >= since
         for out in op.outs
     )
     return {name for (name, *_), count in names.items() if name and count > 1}
@@ -155,7 +217,8 @@ def _returned_gradients(run: Run, block: Block) -> Iterator[Named]:
     note = run.note(block)
     if note is None:
         return
-    result, names = run.result(block), names_returned(note)
+    result = run.result(block)
+    names = names_returned(note, result)
     for k, item in enumerate(result if isinstance(result, tuple) else [result]):
         name = (names[k] if k < len(names) else None) or ""
         for x in arrays(item, name):

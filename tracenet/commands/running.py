@@ -72,7 +72,7 @@ def run(target: Target, say: Any, noting: bool = False) -> tuple[list[Trace], Ex
     if saved is not None:
         return [saved], None
     if target.is_part:
-        ran = _part(target.file, target.call, target.iteration, target.lines, target.cells)
+        ran = _part(target.file, target.call, target.iteration, target.lines, target.cells, noting)
     else:
         ran = _traces(target.file, target.call, target.cells, noting)
     if ran[1] is None:
@@ -100,7 +100,12 @@ def _check_pairs(pairs: tuple[str, ...], traces: list[Trace]) -> None:
 
 
 def _part(
-    target: str, call: str | None, iteration: int | None, lines: str | None, cells: str | None
+    target: str,
+    call: str | None,
+    iteration: int | None,
+    lines: str | None,
+    cells: str | None,
+    noting: bool,
 ) -> tuple[list[Trace], Exception | None]:
     """Runs a flat script up to the turn or the lines that are wanted; the trace of those."""
     from .. import tracer
@@ -110,7 +115,10 @@ def _part(
     try:
         with said_to_stderr():
             span = None if lines is None else _span(lines)
-            return [tracer.trace_script(target, iteration=iteration, lines=span, cells=cells)], None
+            made = tracer.trace_script(
+                target, iteration=iteration, lines=span, cells=cells, noting=noting
+            )
+            return [made], None
     except TracenetError:
         raise
     except Exception as error:

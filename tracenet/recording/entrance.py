@@ -157,7 +157,8 @@ class Entrance:
         self._seen[id(x)] = x
         self._held.append(x)
         self._containers.append(x)
-        kept = None if holds_state(name) else True
+        state = holds_state(name) and (len(name) > 1 or not is_plain(x))  # a model may be called m
+        kept = None if state else True
         if isinstance(x, dict):
             for key, item in list(x.items()):  # values are exchanged; the keys stay
                 inner = key if type(key) is str else f"{name}[{key!r}]"

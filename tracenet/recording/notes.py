@@ -8,7 +8,7 @@ says which values the call gave back: nothing is hooked, and nothing is looked u
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any
@@ -17,6 +17,9 @@ from . import memory, source
 from .array import Array
 from .entrance import attributes, is_plain
 from .tape import foreign
+
+DEPTH = 2
+"""How far objects in objects are looked into: a layer, and the parameter that holds its gradient."""
 
 LARGE = 10_000
 """Containers with more items are not looked into."""
@@ -51,6 +54,11 @@ class Note:
     def ended(self) -> bool:
         """Whether the call came to its end."""
         return self.end >= 0
+
+    @property
+    def script(self) -> bool:
+        """Whether it is no call, but the statements of a script."""
+        return self.code.co_name == "<module>"
 
 
 UNKNOWN = object()
@@ -90,8 +98,8 @@ class Notes:
             if kind is dict:
                 return {key: self._tree(item, depth) for key, item in x.items()}
             items = [self._tree(item, depth) for item in x]
-            return items if kind is list else tuple(items)
-        if depth == 0 and is_plain(x):
+            return items if kind is list else _like(x, items)
+        if depth < DEPTH and is_plain(x):
             number, _ = self._objects.setdefault(id(x), (len(self._objects), x))
             inner = {name: self._tree(item, depth + 1) for name, item in attributes(x)}
             return Held(number, inner)
@@ -105,6 +113,13 @@ class Notes:
     def forget_objects(self) -> None:
         """Lets go of the user's objects once the run is over."""
         self._objects.clear()
+
+
+def _like(x: tuple[Any, ...], items: list[Any]) -> tuple[Any, ...]:
+    """A tuple of these items, with the names of the fields where there are some."""
+    if not hasattr(x, "_fields"):
+        return tuple(items)
+    return type(x)._make(items)  # type: ignore[attr-defined,no-any-return]
 
 
 def refs(tree: Any) -> Iterator[int]:
@@ -131,11 +146,13 @@ def returned(tape: Any, call: int) -> Any:
     return None if last is None else _evaluated(tape, call, note, last)
 
 
-def names_returned(note: Note) -> list[str | None]:
-    """What the `return` at which a call ended calls its results, in order."""
+def names_returned(note: Note, result: Any = None) -> list[str | None]:
+    """What the `return` at which a call ended calls its results, in order: those of `result`."""
     last = source.returned(note.code, note.end)
     if last is None:
         return []
+    if isinstance(last, ast.Call) and result is not None and hasattr(result, "_fields"):
+        return list(result._fields)
     items = last.elts if isinstance(last, (ast.Tuple, ast.List)) else [last]
     return [source.name_of(item) for item in items]
 
@@ -153,7 +170,13 @@ def _evaluated(tape: Any, call: int, note: Note, node: ast.expr) -> Any:
         return node.value
     if isinstance(node, ast.Attribute):
         owner = again(node.value)
+        if isinstance(owner, tuple) and node.attr in getattr(owner, "_fields", ()):
+            return getattr(owner, node.attr)
         return owner.attributes.get(node.attr, UNKNOWN) if isinstance(owner, Held) else UNKNOWN
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        held = _constructed(note, node, again)
+        if held is not UNKNOWN:
+            return held
     if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
         whole = again(node.value)
         if isinstance(whole, (dict, list, tuple)):
@@ -162,6 +185,24 @@ def _evaluated(tape: Any, call: int, note: Note, node: ast.expr) -> Any:
             except (LookupError, TypeError):
                 return UNKNOWN
     return _made(tape, call, note.code, source.span(node))
+
+
+def _constructed(note: Note, node: ast.Call, again: Callable[[ast.expr], Any]) -> Any:
+    """What `dict(dW=dW)`, or the constructor of a named tuple or of a data class, puts together."""
+    assert isinstance(node.func, ast.Name)
+    kind = note.final.get(node.func.id, note.module.get(node.func.id, UNKNOWN))
+    keys = {k.arg: again(k.value) for k in node.keywords if k.arg is not None}
+    if kind is UNKNOWN and node.func.id == "dict" and not node.args:
+        return keys
+    if not isinstance(kind, type) or any(isinstance(x, ast.Starred) for x in node.args):
+        return UNKNOWN
+    fields = getattr(kind, "_fields", None) or list(getattr(kind, "__dataclass_fields__", ()))
+    if not fields:
+        return UNKNOWN
+    found = {**dict(zip(fields, map(again, node.args))), **keys}
+    if issubclass(kind, tuple):
+        return kind._make(found.get(f) for f in fields)  # type: ignore[attr-defined]
+    return found
 
 
 def _made(tape: Any, call: int, code: CodeType, at: source.Span) -> Any:

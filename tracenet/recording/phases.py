@@ -16,10 +16,12 @@ from typing import Any
 from ..records import BACKWARD, FORWARD, UPDATE, Block
 from .tape import Tape
 
-BACKWARD_NAME = re.compile(r"(.*_)?(backward|backprop|back_prop|bprop|backpropagation)(_.*)?")
+BACKWARD_NAME = re.compile(
+    r"(.*_)?(backward|backprop|back_prop|bprop|backpropagation|bwd|back|vjp|pullback)(_.*)?"
+)
 DERIVATIVE_NAME = re.compile(r"(?!num|eval|approx)(.*_)?(prime|derivative|grad|gradient)")
 _WORDS = re.compile(
-    r"_?(forward|backward|backprop|[fb]prop|fwd|bwd|__call__|loss|prime|derivative|gradient|grad)_?"
+    r"_?(forward|backward|backprop|[fb]prop|fwd|bwd|back|vjp|pullback|__call__|loss|prime|derivative|gradient|grad)_?"
 )
 _VARIANT = re.compile(r"_(alt|alternative|naive|fast|vectorized|loops?|simple|v\d+)$")
 """What sets versions of one function apart, as in `batchnorm_backward_alt`."""

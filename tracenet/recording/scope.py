@@ -115,7 +115,10 @@ def _paired(name: str, function: FunctionType, namespace: dict[str, Any]) -> Any
     return None
 
 
-_BACKWARD = re.compile(r".*(backward|back_?prop|bprop|bptt|grad).*", re.IGNORECASE)
+_BACKWARD = re.compile(
+    r".*(backward|back_?prop|bprop|bptt|grad|bwd|vjp|derivative|prime).*|(.*_)?back|d_?\w+",
+    re.IGNORECASE,
+)
 
 
 def has_backward(namespaces: Iterable[dict[str, Any]]) -> bool:
