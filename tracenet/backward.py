@@ -20,11 +20,13 @@ from typing import Any
 import numpy as np
 
 from .errors import GradientError, NoRuleError
-from .ops import Rule, unbroadcast
+from .ops import AtPlaces, Rule, unbroadcast
+from .places import MIRROR, SUM, Places
 from .recording import handwritten
+from .recording.absent import Absent, phantom
 from .recording.tape import Tape
 
-MIRROR, SUM, CODE = "mirror", "sum", "code"
+CODE = "code"
 
 
 @dataclass(slots=True)
@@ -83,6 +85,7 @@ def _walk(
     ndarray = np.ndarray
     ops, values, events = tape.ops, tape.values, result.events
     gradients = result.gradients
+    places = Places(tape, result, leads, _fitted, _add)
     found, value, keep = gradients.get, values.__getitem__, values.append
     while k > 0:  # the one loop that every backward pass spends its time in
         k -= 1
@@ -96,13 +99,10 @@ def _walk(
             continue
         backward = rule.backward
         if type(backward) is not tuple or tape.rewritten:
+            if type(backward) is AtPlaces and places.mirror(k, gradient):
+                continue
             backward, ins = _prepared(tape, rule, k)
-            if rule.name in ("write", "add_at"):  # reads shapes alone: no version is rebuilt for it
-                answer = values[gradient]
-                operands = [answer, *(data(i) for i in ins[1:])]
-            else:
-                operands = [data(i) for i in ins]
-                answer = data(out)
+            operands, answer = _operands(values, data, leads, ops[k])
         else:
             operands = list(map(value, ins))  # a comprehension would be a call for each op
             answer = values[out]
@@ -140,6 +140,19 @@ def _prepared(tape: Tape, rule: Rule, k: int) -> tuple[Any, tuple[int, ...]]:
     if rule.variadic:
         return tuple([partial(backward, i) for i in range(len(ins))]), ins
     return backward, ins
+
+
+def _operands(values: list[Any], data: Any, leads: bytearray, op: Any) -> tuple[list[Any], Any]:
+    """The data of an op's operands and output; of those that are absent, only what is read."""
+    rule, out, ins = op[:3]
+    ids = (*ins, out)
+    found = [values[id] for id in ids]
+    absent = [k for k, x in enumerate(found) if isinstance(x, Absent)]
+    if absent:
+        read = {v for i, id in enumerate(ins) if leads[id] for v in rule.reads(i, ins, out)}
+        for k in absent:
+            found[k] = data(ids[k]) if ids[k] in read else phantom(found[k])
+    return found[:-1], found[-1]
 
 
 def _by_hand(tape: Tape, data: Any, result: Replay, visit: Any, leads: bytearray) -> None:

@@ -17,7 +17,8 @@ import numpy as np
 from .backward import Replay, replay
 from .build import Tables, tables
 from .errors import GradientError, RecordError, UsageError
-from .recording.memory import LATER, makers, rebuild
+from .recording.absent import Absent, Placed, restored
+from .recording.memory import makers, rebuild
 from .recording.tape import Left, Tape
 from .records import BACKWARD, FORWARD, UPDATE, Block, Op, Value
 
@@ -155,7 +156,9 @@ class Trace:
         """The data of a value by its number, as it was when the run used it."""
         tape = self._tape
         data = tape.values[id]
-        if data is LATER:
+        if isinstance(data, Absent):
+            if type(data) is Placed:
+                return restored(tape.values, id)
             return rebuild(tape.ops, makers(tape), tape.values, id)
         probe = tape.probes.get(id)
         if probe is not None and not _same(data.flat[:: probe[0]], probe[1]):
@@ -352,7 +355,7 @@ class Trace:
             if gradient is None:
                 self.gradient(name)  # explains itself
                 continue
-            tape.values.append(learning_rate * tape.values[gradient])
+            tape.values.append(learning_rate * self.data(gradient))
             tape.values.append(self.data(id) - tape.values[-1])
             count = len(tape.values)
             self._updates.append((id, gradient, rate, count - 2, count - 1))
