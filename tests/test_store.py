@@ -115,8 +115,12 @@ def filled(x):
 def test_versions_of_what_is_written_in_place(tmp_path):
     trace = tracer.trace(filled, np.arange(6.0))
     loaded = tracenet.load_trace(trace.save(tmp_path / "run.trace"))
-    assert any(type(data) is Later for data in trace._tape.values), "nothing to rebuild in this test"
-    assert any(type(data) is Later for data in loaded._tape.values), "versions were written out in full"
+    assert any(type(data) is Later for data in trace._tape.values), (
+        "nothing to rebuild in this test"
+    )
+    assert any(type(data) is Later for data in loaded._tape.values), (
+        "versions were written out in full"
+    )
     assert_same(loaded, trace)
     assert_drawn_the_same(loaded, trace, formats=("json", "dot"))
 

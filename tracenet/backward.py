@@ -21,12 +21,12 @@ import numpy as np
 
 from .errors import GradientError, NoRuleError
 from .ops import AtPlaces, Rule, unbroadcast
-from .places import MIRROR, SUM, Places
+from .places import Places
 from .recording import handwritten
 from .recording.absent import Absent, phantom
+from .recording.keeping import Lean
 from .recording.tape import Tape
-
-CODE = "code"
+from .records import CODE, MIRROR, SUM
 
 
 @dataclass(slots=True)
@@ -61,8 +61,12 @@ def replay(tape: Tape, data: Any, seeds: Mapping[int, Any], wanted: Iterable[int
     result = Replay([], gradients, dict(gradients), wanted)
     leads = _leading_to(tape, wanted, len(values), stop)
     visits = {visit.stop - 1: visit for visit in _usable(tape, stop)} if tape.visits else {}
+    if isinstance(values, Lean):
+        values.replaying(result)
     with _unswept():
         _walk(tape, data, result, leads, visits, stop)
+    if isinstance(values, Lean):
+        values.sweep()
     return result
 
 

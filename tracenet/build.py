@@ -10,17 +10,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .backward import CODE, Replay
+from .backward import Replay
 from .notation import split_gradient
 from .ops import Rule
-from .places import MIRROR
 from .recording import source
 from .recording.naming import Names
 from .recording.notes import refs
 from .recording.phases import up_to
 from .recording.regions import blocks_of, pair
 from .recording.tape import Tape
-from .records import BACKWARD, UPDATE, Block, Op, Value
+from .records import BACKWARD, CODE, MIRROR, UPDATE, Block, Op, Value
 
 
 @dataclass(slots=True)

@@ -16,8 +16,7 @@ import numpy as np
 from .ops import AtPlaces
 from .ops.writing import written
 from .recording.absent import ADDED, KEPT, READ, Absent, Later, Placed, add, clear, phantom
-
-MIRROR, SUM = "mirror", "sum"
+from .records import MIRROR, SUM
 
 
 class Places:

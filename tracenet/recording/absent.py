@@ -80,7 +80,10 @@ def clear(data: np.ndarray, path: Any = (), index: Any = ...) -> None:
 
 
 def restored(values: list[Any], id: int) -> Any:
-    """The data of a value that is a `Placed`, from those that are there; nothing recurses."""
+    """The data of a value that is a `Placed`, from those that are there; nothing recurses.
+
+    Where something on the way was let go, that is returned.
+    """
     chain = []
     while type(values[id]) is Placed:
         step = values[id]
@@ -90,7 +93,12 @@ def restored(values: list[Any], id: int) -> Any:
             break
         id = step.before
     else:
-        data = values[id].copy()
+        data = values[id]
+    read = (values[step.gradient] for step in chain if step.how != KEPT)
+    gone = next((x for x in (data, *read) if isinstance(x, Absent)), None)
+    if gone is not None:
+        return gone
+    data = data.copy()
     for step in reversed(chain):
         step.take(data, values)
     return data

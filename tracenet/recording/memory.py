@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..ops import BY_NAME, Rule
-from .absent import Later
+from .absent import Absent, Later
 from .array import Array
 
 Path = tuple[tuple[Callable[..., Any], dict[str, Any]], ...]
@@ -109,6 +109,8 @@ def protect(tape: Any, buffer: Buffer) -> None:
     values = tape.values
     for id, used in buffer.live.items():
         data = values[id]
+        if isinstance(data, Absent):  # it was let go
+            continue
         if used:
             values[id] = data.copy()
         else:
@@ -172,7 +174,8 @@ def rebuild(ops: Any, makers: Any, values: list[Any], id: int) -> Any:
     """The data of a value that was marked `Later`, from the versions before it.
 
     Walks back to data that are still there and replays forwards; a chain of writes is replayed
-    on one copy. Nothing recurses, so a chain may be as long as it likes.
+    on one copy. Nothing recurses, so a chain may be as long as it likes. Where something on the way
+    was let go, that is returned.
     """
     chain = []
     while type(values[id]) is Later:
@@ -181,6 +184,10 @@ def rebuild(ops: Any, makers: Any, values: list[Any], id: int) -> Any:
         id = op[2][0]
     data = values[id]
     owned = False
+    read = (values[i] for op in chain for i in op[2][1:])
+    gone = next((x for x in (data, *read) if isinstance(x, Absent)), None)
+    if gone is not None:
+        return gone
     for op in reversed(chain):
         data, owned = _replay(op, data, values, owned)
     return data if owned else data.copy()
