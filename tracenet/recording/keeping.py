@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
@@ -56,7 +57,22 @@ def values_of(tape: Any) -> list[Any]:
     if _mode[0] == "full":
         return []
     tape.rewritten = True  # a replay looks what is there
-    return Lean(tape, _mode[1])
+    tape.ops = Ops()
+    values = Lean(tape, _mode[1])
+    tape.ops.values = ref(values)
+    return values
+
+
+class Ops(list[Any]):
+    """The operations of such a tape. What a new one reads is known then, and not before."""
+
+    values: ref[Lean]
+
+    def append(self, op: Any) -> None:
+        list.append(self, op)
+        values = self.values()
+        if values is not None and values.filled:
+            values.sweep()
 
 
 class Lean(list[Any]):
@@ -80,8 +96,13 @@ class Lean(list[Any]):
         list.append(self, data)
         if type(data) is np.ndarray and data.nbytes >= SMALL:
             self._fresh += data.nbytes
-            if self._fresh > SLACK + SHARE * (self._kept + self._waiting):
+            if self.replay is not None and self.filled:
                 self.sweep()
+
+    @property
+    def filled(self) -> bool:
+        """Whether enough was added that it is worth looking what can be let go."""
+        return self._fresh > SLACK + SHARE * (self._kept + self._waiting)
 
     def replaying(self, result: Any) -> None:
         """Says whose gradients are made from now on."""

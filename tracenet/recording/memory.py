@@ -85,7 +85,7 @@ def _refresh(tape: Any, x: Array, alias: Alias) -> None:
         data = rule.forward(data, **settings)
         id = tape.append(rule, (id,), data, settings, -1)
         buffer.live[id] = False
-    x.id = id
+    x.id, x.data = id, data
     alias.seen = buffer.generation
 
 
