@@ -1,6 +1,7 @@
 """Traces that keep only what their backward needs: the same gradients, and fewer bytes."""
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from tracenet import tracer
 from tracenet.errors import RecordError, UsageError
 from tracenet.recording import keeping
 from tracenet.recording.keeping import Gone
+from tracenet.render import encode
 
 
 @pytest.fixture
@@ -34,9 +36,9 @@ def gone(trace):
 
 @pytest.mark.parametrize("case", CASES, ids=IDS)
 def test_gradients_are_the_same_to_the_last_bit(case, greedy):
-    function, args, _ = case()
+    (function, args, _), (again, same, _) = case(), case()  # networks keep what they computed
     full = tracer.trace(function, *args).backward()
-    light = lean(function, *args)
+    light = lean(again, *same)
     assert gone(light) > 5
     for _ in range(2):
         for id in full._replays[-1].wanted & set(full.gradients()):
@@ -120,7 +122,7 @@ def test_what_is_left_of_an_array():
 
 def test_what_a_gradient_would_need_and_is_gone_is_said():
     with tracer.keeping("shapes"):
-        x, W1 = tracer.input(np.ones(999)), np.ones(999)
+        x, W1 = tracer.input(np.ones(2000)), np.ones(2000)
         trace = tracer.trace(lambda x, W1: np.sum(np.exp(x) * W1), x, W1)
     trace.backward(wrt=["W1"])
     with tracer.keeping("shapes"):
@@ -132,12 +134,49 @@ def test_what_a_gradient_would_need_and_is_gone_is_said():
 @pytest.mark.parametrize("view", ["blocks", "network", "cache", "ops"])
 @pytest.mark.parametrize("mode", ["summary", "shapes"])
 def test_pictures(mode, view):
-    """They are those of a full trace but for the heatmaps of what was let go."""
+    """They are those of a full trace."""
     args = arguments(2)
     pair = lean(network, *args, mode=mode), tracer.trace(network, *args).backward()
     drawn = [trace.diagram(view, values=mode) for trace in pair]
-    cells = [[shown for node in d.nodes for shown in node.shown] for d in drawn]
-    assert [(s.name, s.shape, s.dtype, s.summary) for s in cells[0]] == [
-        (s.name, s.shape, s.dtype, s.summary) for s in cells[1]
-    ]
+    cells = [[shown for part in (*d.nodes, *d.edges) for shown in part.shown] for d in drawn]
+    assert [replace(s, data=None) for s in cells[0]] == [replace(s, data=None) for s in cells[1]]
     assert any(s.summary for s in cells[0]) and gone(pair[0])
+    for format in ("svg", "json", "html"):
+        assert encode(drawn[0], format)
+
+
+def test_the_command_keeps_what_is_drawn(tmp_path, monkeypatch):
+    """With shapes alone the same picture takes less memory, and no number is asked for."""
+    from click.testing import CliRunner
+
+    from tracenet.commands import main
+
+    text = """import numpy as np
+def layer(a, W):
+    return np.tanh(W @ a + 1)
+def loss(X, weights):
+    for W in weights:
+        X = layer(X, W)
+    return np.sum(X)
+def run():
+    return loss(np.ones((40, 40)), [np.eye(40) for _ in range(3)])
+"""
+    (tmp_path / "net.py").write_text(text)
+    swept, real = [], keeping.Lean.sweep
+    monkeypatch.setattr(keeping.Lean, "sweep", lambda self: (swept.append(1), real(self)))
+    drawn = {}
+    for values in ("full", "summary", "shapes", "none"):
+        for keeps in (True, False):
+            swept.clear()
+            out = tmp_path / f"{values}.svg"
+            with monkeypatch.context() as patch:
+                if not keeps:
+                    patch.setattr(keeping, "SMALL", 1 << 40)
+                target = [str(tmp_path / "net.py"), "--call", "run()"]
+                done = CliRunner().invoke(
+                    main, ["render", *target, "--values", values, "-o", str(out)]
+                )
+            assert done.exit_code == 0, done.output
+            assert bool(swept) == (values != "full")
+            drawn[keeps] = out.read_text()
+        assert drawn[True] == drawn[False]

@@ -59,8 +59,8 @@ def keeping(values: str) -> Iterator[None]:
 
     values: `"full"`, all of them, as usual. `"summary"` and `"shapes"` keep what the gradients of
     the parameters need (of the inputs, where there are no parameters), as hand-written code does in
-    its caches, and single numbers and arrays under 1 KB; of every other array the least, the mean
-    and the greatest element, or the shape alone. Asked for such an array, a trace raises RecordError.
+    its caches, and single numbers and arrays under 4 KB; of every other array what a summary of it draws, or
+    the shape alone. Asked for such an array, a trace raises RecordError.
     """
     from .recording import keeping as room
 

@@ -20,7 +20,7 @@ import numpy as np
 from ..records import MIRROR, SUM
 from .absent import Absent
 
-SMALL = 1024
+SMALL = 4096
 """Arrays of fewer bytes are kept whatever they are: they cost no more than what stands for them."""
 
 SLACK, SHARE = 1 << 18, 0.02
