@@ -8,7 +8,7 @@ from tests.networks import course, flat, heads, layers, modular, sequence
 from tests.sameness import same
 from tests.test_networks import CASES
 from tracenet import tracer
-from tracenet.recording.memory import LATER
+from tracenet.recording.absent import Later, Placed
 from tracenet.render import encode
 
 ITERATIONS = [
@@ -115,10 +115,29 @@ def filled(x):
 def test_versions_of_what_is_written_in_place(tmp_path):
     trace = tracer.trace(filled, np.arange(6.0))
     loaded = tracenet.load_trace(trace.save(tmp_path / "run.trace"))
-    assert any(data is LATER for data in trace._tape.values), "nothing to rebuild in this test"
-    assert any(data is LATER for data in loaded._tape.values), "versions were written out in full"
+    assert any(type(data) is Later for data in trace._tape.values), (
+        "nothing to rebuild in this test"
+    )
+    assert any(type(data) is Later for data in loaded._tape.values), (
+        "versions were written out in full"
+    )
     assert_same(loaded, trace)
     assert_drawn_the_same(loaded, trace, formats=("json", "dot"))
+
+
+def test_gradients_of_what_is_read_and_written_at_places(tmp_path):
+    def run(x):
+        out = np.zeros(5)
+        for i in range(5):
+            out[i] = x[i] * x[i - 1] + out[i - 2]
+        return np.sum(out * out)
+
+    trace = tracer.trace(run, np.arange(1.0, 6.0)).backward()
+    loaded = tracenet.load_trace(trace.save(tmp_path / "run.trace"))
+    for one in (trace, loaded):
+        kinds = {data.how for data in one._tape.values if type(data) is Placed}
+        assert kinds == {"read", "added", "kept"}, "steps were written out in full"
+    assert_same(loaded, trace)
 
 
 def test_large_arrays_are_shared_and_drawn_to_the_last_bit(tmp_path):

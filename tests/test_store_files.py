@@ -72,9 +72,9 @@ def test_files_that_are_no_traces(tmp_path):
 
 def test_a_newer_version(small, tmp_path):
     path = small.save(tmp_path / "run.trace")
-    head = {"format": "tracenet trace", "version": 2, "tracenet": "9.1", "more": []}
+    head = {"format": "tracenet trace", "version": 3, "tracenet": "9.1", "more": []}
     rewritten(path, {"tracenet.json": json.dumps(head)})
-    assert "newer tracenet (9.1, version 2" in error_of(path)
+    assert "newer tracenet (9.1, version 3" in error_of(path)
 
 
 def test_every_missing_member_is_noticed(small, tmp_path):

@@ -20,11 +20,13 @@ from typing import Any
 import numpy as np
 
 from .errors import GradientError, NoRuleError
-from .ops import Rule, unbroadcast
+from .ops import AtPlaces, Rule, unbroadcast
+from .places import Places
 from .recording import handwritten
+from .recording.absent import Absent, phantom
+from .recording.keeping import Lean
 from .recording.tape import Tape
-
-MIRROR, SUM, CODE = "mirror", "sum", "code"
+from .records import CODE, MIRROR, SUM
 
 
 @dataclass(slots=True)
@@ -59,8 +61,12 @@ def replay(tape: Tape, data: Any, seeds: Mapping[int, Any], wanted: Iterable[int
     result = Replay([], gradients, dict(gradients), wanted)
     leads = _leading_to(tape, wanted, len(values), stop)
     visits = {visit.stop - 1: visit for visit in _usable(tape, stop)} if tape.visits else {}
+    if isinstance(values, Lean):
+        values.replaying(result)
     with _unswept():
         _walk(tape, data, result, leads, visits, stop)
+    if isinstance(values, Lean):
+        values.sweep()
     return result
 
 
@@ -83,6 +89,7 @@ def _walk(
     ndarray = np.ndarray
     ops, values, events = tape.ops, tape.values, result.events
     gradients = result.gradients
+    places = Places(tape, result, leads, _fitted, _add)
     found, value, keep = gradients.get, values.__getitem__, values.append
     while k > 0:  # the one loop that every backward pass spends its time in
         k -= 1
@@ -96,13 +103,10 @@ def _walk(
             continue
         backward = rule.backward
         if type(backward) is not tuple or tape.rewritten:
+            if type(backward) is AtPlaces and places.mirror(k, gradient):
+                continue
             backward, ins = _prepared(tape, rule, k)
-            if rule.name in ("write", "add_at"):  # reads shapes alone: no version is rebuilt for it
-                answer = values[gradient]
-                operands = [answer, *(data(i) for i in ins[1:])]
-            else:
-                operands = [data(i) for i in ins]
-                answer = data(out)
+            operands, answer = _operands(values, data, leads, ops[k])
         else:
             operands = list(map(value, ins))  # a comprehension would be a call for each op
             answer = values[out]
@@ -140,6 +144,19 @@ def _prepared(tape: Tape, rule: Rule, k: int) -> tuple[Any, tuple[int, ...]]:
     if rule.variadic:
         return tuple([partial(backward, i) for i in range(len(ins))]), ins
     return backward, ins
+
+
+def _operands(values: list[Any], data: Any, leads: bytearray, op: Any) -> tuple[list[Any], Any]:
+    """The data of an op's operands and output; of those that are absent, only what is read."""
+    rule, out, ins = op[:3]
+    ids = (*ins, out)
+    found = [values[id] for id in ids]
+    absent = [k for k, x in enumerate(found) if isinstance(x, Absent)]
+    if absent:
+        read = {v for i, id in enumerate(ins) if leads[id] for v in rule.reads(i, ins, out)}
+        for k in absent:
+            found[k] = data(ids[k]) if ids[k] in read else phantom(found[k])
+    return found[:-1], found[-1]
 
 
 def _by_hand(tape: Tape, data: Any, result: Replay, visit: Any, leads: bytearray) -> None:

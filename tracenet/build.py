@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .backward import CODE, MIRROR, Replay
+from .backward import Replay
 from .notation import split_gradient
 from .ops import Rule
 from .recording import source
@@ -19,7 +19,7 @@ from .recording.notes import refs
 from .recording.phases import up_to
 from .recording.regions import blocks_of, pair
 from .recording.tape import Tape
-from .records import BACKWARD, UPDATE, Block, Op, Value
+from .records import BACKWARD, CODE, MIRROR, UPDATE, Block, Op, Value
 
 
 @dataclass(slots=True)
@@ -141,7 +141,7 @@ class _Builder:
     def _mirrored(self, k: int, gradient: int, made: list[tuple[int, int]]) -> None:
         rule, out, ins, settings, call, lasti = self.tape.ops[k]
         operands = _operands(ins, made)
-        saved = tuple(dict.fromkeys(v for i in operands for v in _reads(rule, i, ins, out)))
+        saved = tuple(dict.fromkeys(v for i in operands for v in rule.reads(i, ins, out)))
         for value, id in made:
             self.of[id] = value
         self._op(
@@ -280,18 +280,6 @@ class _Builder:
 # ---------------------------------------------------------------------- what a backward reads
 
 
-def _reads(rule: Rule, i: int, ins: tuple[int, ...], out: int) -> list[int]:
-    """The values that the backward of one operand reads besides the gradient."""
-    if rule.variadic:
-        words = rule.saves[0].split() if rule.saves else []
-        return [
-            *(ins if rule.operands[0].lstrip("*") in words else ()),
-            *([out] if "out" in words else ()),
-        ]
-    words = rule.saves[i].split() if i < len(rule.saves) else []
-    return [out if w == "out" else ins[rule.operands.index(w)] for w in words]
-
-
 def _operands(ins: tuple[int, ...], made: list[tuple[int, int]]) -> tuple[int, ...]:
     """The places of the operands that these gradients are of; x * x has the same value twice."""
     places: list[int] = []
@@ -305,4 +293,4 @@ def _saved(rule: Rule, ins: tuple[int, ...], out: int) -> tuple[int, ...]:
     if rule.backward is None:
         return ()
     count = 1 if rule.variadic else len(rule.operands)
-    return tuple(dict.fromkeys(v for i in range(count) for v in _reads(rule, i, ins, out)))
+    return tuple(dict.fromkeys(v for i in range(count) for v in rule.reads(i, ins, out)))

@@ -55,7 +55,7 @@ class Drawing:
     def array(self, id: int, name: str | None = None, digits: int = 0) -> Shown:
         """A value as it is drawn."""
         value = self.trace.values[id]
-        data = self.trace.data(id)
+        data = self.trace.found(id)
         state = {"constant": "constant", "random": "random"}.get(value.role, "")
         text = self.formulas.label(id) if name is None else notation.text(name)
         digits = digits or self.digits

@@ -15,6 +15,7 @@ import numpy as np
 
 from .bars import histogram
 from .diagram import Shown, Text
+from .recording.absent import Absent
 from .strides import dense
 
 Values = Literal["full", "summary", "heatmap", "histogram", "shapes", "none"]
@@ -46,6 +47,8 @@ def shown(
     """
     if data is None or values == "none":
         return Shown(name=name, key=key, state=state)
+    if isinstance(data, Absent):
+        return _of_sketch(name, key, data, values, digits, state)
     array = np.asarray(data)
     dtype = dtype_name(data)
     if values == "shapes":
@@ -197,17 +200,50 @@ def summary(array: np.ndarray, dtype: str, digits: int) -> tuple[str, ...]:
     head = f"{dimensions(array.shape)} {dtype}"
     if array.size == 0 or array.dtype.kind not in NUMERIC:
         return (head, "empty") if array.size == 0 else (head,)
+    return (head, *_lines(_measured(array), digits))
+
+
+def sketch(array: np.ndarray) -> dict[str, Any]:
+    """What a summary tells of the numbers, and the cells of its heatmap: some hundred bytes."""
+    if array.size == 0 or array.dtype.kind not in NUMERIC:
+        return {"size": 0}
+    first, plane = first_plane(array)
+    return {**_measured(array), "first": first, "cells": _cells(plane)}
+
+
+def _measured(array: np.ndarray) -> dict[str, Any]:
+    """`statistics`, of the absolute values of complex numbers; the size, and how many are zero."""
     size = " |x|" if array.dtype.kind == "c" else ""
     found = statistics(np.abs(array) if size else array)
+    zeros = 0 if array.dtype.kind == "b" else array.size - int(np.count_nonzero(array))
+    return {**found, "of": size, "size": array.size, "zeros": zeros}
+
+
+def _lines(found: dict[str, Any], digits: int) -> list[str]:
     words = [word for word in ("min", "mean", "max") if word in found]
-    lines = [f"{word}{size} {number(found[word], digits)}" for word in words]
-    zeros = array.size - int(np.count_nonzero(array))
-    if array.dtype.kind != "b" and 0 < zeros < array.size:
-        lines.append(f"zeros {percent(zeros / array.size)}")
+    lines = [f"{word}{found['of']} {number(found[word], digits)}" for word in words]
+    if 0 < found["zeros"] < found["size"]:
+        lines.append(f"zeros {percent(found['zeros'] / found['size'])}")
     for word, label in (("nan", "NaN"), ("infinite", "∞")):
         if found[word]:
-            lines.append(f"{label} {percent(found[word] / array.size)}")
-    return (head, *lines)
+            lines.append(f"{label} {percent(found[word] / found['size'])}")
+    return lines
+
+
+def _of_sketch(name: Text, key: str, gone: Absent, values: str, digits: int, state: str) -> Shown:
+    """An array that was let go, as far as it is known."""
+    dtype, found = str(gone.dtype), getattr(gone, "sketch", None)
+    lines = [f"{dimensions(gone.shape)} {dtype}"]
+    if found is None or not found["size"] or values == "shapes":
+        return Shown(name, key, gone.shape, dtype, summary=tuple(lines), state=state)
+    if values != "heatmap":
+        lines += _lines(found, digits)
+    if found["first"]:
+        lines.append(f"drawn [{', '.join(map(str, found['first']))}]")
+    if state != "not computed" and (found["nan"] or found["infinite"]):
+        state = "NaN" if found["nan"] else "infinite"
+    rows, scale = _scaled(found["cells"])
+    return Shown(name, key, gone.shape, dtype, (), tuple(lines), rows, state, None, scale)
 
 
 def percent(share: float) -> str:
@@ -247,11 +283,18 @@ def heat(array: np.ndarray) -> tuple[Heat, float]:
     """
     if array.size == 0 or array.dtype.kind not in NUMERIC:
         return (), 1.0
+    return _scaled(_cells(array))
+
+
+def _cells(array: np.ndarray) -> np.ndarray:
     matrix = np.atleast_2d(array.reshape(array.shape[0], -1) if array.ndim > 2 else array)
     if matrix.dtype.kind == "c":
         matrix = np.abs(matrix)
     with np.errstate(all="ignore"):
-        cells = downsampled(matrix)
+        return downsampled(matrix)
+
+
+def _scaled(cells: np.ndarray) -> tuple[Heat, float]:
     finite = cells[np.isfinite(cells)]
     scale = float(np.abs(finite).max()) if finite.size else 1.0
     scale = scale or 1.0

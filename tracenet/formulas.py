@@ -161,7 +161,7 @@ class Formulas:
         """A value inside a formula: its name, its number, or how it was made."""
         value = self.values.get(id)
         if value is None or (value.op is None and not value.name):
-            return Term((Run(_number(self.trace.data(id))),), ATOM)
+            return Term((Run(_number(self.trace.found(id))),), ATOM)
         if value.name:
             text = notation.text(value.name, value.of is not None)
             return Term(text, PRODUCT if notation.is_quotient(text) else ATOM)
@@ -209,7 +209,7 @@ class Formulas:
         return mirror
 
     def _number_of(self, id: int) -> Any:
-        data = self.trace.data(id)
+        data = self.trace.found(id)
         return data if np.ndim(data) == 0 else None
 
     def _place(self, op: Op, id: int, forward: Op, default: int) -> int:

@@ -111,7 +111,7 @@ class _Gates:
         return value is None or (value.op is None and not value.name and value.role != "random")
 
     def _symbol(self, op: Op) -> str:
-        numbers = [(k, self.trace.data(i)) for k, i in enumerate(op.ins) if self._is_number(i)]
+        numbers = [(k, self.trace.found(i)) for k, i in enumerate(op.ins) if self._is_number(i)]
         if len(numbers) == 1 and op.rule in WITH_NUMBER and np.ndim(numbers[0][1]) == 0:
             place, data = numbers[0]
             return _with_number(op.rule, place, data)

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 FORWARD, BACKWARD, UPDATE = "forward", "backward", "update"
+MIRROR, SUM, CODE = "mirror", "sum", "code"
+"""What a replay does: see `backward.Replay`."""
 
 
 @dataclass(frozen=True, slots=True)

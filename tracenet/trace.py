@@ -17,7 +17,8 @@ import numpy as np
 from .backward import Replay, replay
 from .build import Tables, tables
 from .errors import GradientError, RecordError, UsageError
-from .recording.memory import LATER, makers, rebuild
+from .recording.absent import Absent, Later, Placed, restored
+from .recording.memory import makers, rebuild
 from .recording.tape import Left, Tape
 from .records import BACKWARD, FORWARD, UPDATE, Block, Op, Value
 
@@ -152,11 +153,28 @@ class Trace:
         )
 
     def data(self, id: int) -> Any:
-        """The data of a value by its number, as it was when the run used it."""
+        """The data of a value by its number, as it was when the run used it.
+
+        Raises RecordError where it was changed since, or let go (see `tracer.keeping`).
+        """
+        data = self.found(id)
+        if isinstance(data, Absent):
+            name = self._tables.values[id].name if "_tables" in self.__dict__ else ""
+            raise RecordError(
+                f"{name or 'an array'} of shape {data.shape} was not kept: this run kept only what "
+                "the gradients of its parameters need; run it without tracer.keeping, or with "
+                "tracer.keeping('full')"
+            )
+        return data
+
+    def found(self, id: int) -> Any:
+        """Like `data`, but what stands in its place (`recording.keeping.Gone`) where it was let go."""
         tape = self._tape
         data = tape.values[id]
-        if data is LATER:
-            return rebuild(tape.ops, makers(tape), tape.values, id)
+        if isinstance(data, Absent):
+            if type(data) is Placed:
+                return restored(tape.values, id)
+            return rebuild(tape.ops, makers(tape), tape.values, id) if type(data) is Later else data
         probe = tape.probes.get(id)
         if probe is not None and not _same(data.flat[:: probe[0]], probe[1]):
             leaf = tape.leaves.get(id)
@@ -352,7 +370,7 @@ class Trace:
             if gradient is None:
                 self.gradient(name)  # explains itself
                 continue
-            tape.values.append(learning_rate * tape.values[gradient])
+            tape.values.append(learning_rate * self.data(gradient))
             tape.values.append(self.data(id) - tape.values[-1])
             count = len(tape.values)
             self._updates.append((id, gradient, rate, count - 2, count - 1))

@@ -12,17 +12,19 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from .errors import RecordError, UsageError
+from .errors import RecordError, UsageError, unknown
 from .recording import operators as _operators  # noqa: F401  puts the operators on Array
 from .recording.array import Array
 from .recording.blocks import block
 from .recording.entrance import Entrance, Marked
 from .recording.expression import planned
+from .recording.keeping import Lean
 from .recording.load import load, read
 from .recording.notes import Notes
 from .recording.scope import has_backward, program, swap, unswap
@@ -36,6 +38,7 @@ __all__ = [
     "check",
     "constant",
     "input",
+    "keeping",
     "load",
     "parameter",
     "trace",
@@ -48,6 +51,28 @@ if TYPE_CHECKING:
 
 LISTENERS: list[Callable[[Trace], None]] = []
 """Called with every finished trace; the command line collects the traces of a script with it."""
+
+
+@contextmanager
+def keeping(values: str) -> Iterator[None]:
+    """Says what the traces that are made in this `with` keep of the arrays that flow.
+
+    values: `"full"`, all of them, as usual. `"summary"` and `"shapes"` keep what the gradients of
+    the parameters need (of the inputs, where there are no parameters), as hand-written code does in
+    its caches, and single numbers and arrays under 4 KB; of every other array what a summary of it draws, or
+    the shape alone. Asked for such an array, a trace raises RecordError.
+    """
+    from .recording import keeping as room
+
+    if values not in ("full", "summary", "shapes"):
+        raise unknown("amount of values", values, ("full", "summary", "shapes"))
+    how: Callable[[Any], Any] | None = None
+    if values == "summary":
+        from .figures import sketch
+
+        how = sketch
+    with room.keeping(values, how):
+        yield
 
 
 def trace(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Trace:
@@ -119,6 +144,8 @@ def _finished(
     tape: Tape, entrance: Entrance, function: Any, result: Any, outputs: Any = None
 ) -> Trace:
     ends = _outputs(result if outputs is None else outputs)
+    if isinstance(tape.values, Lean):
+        tape.values.sweep()
     made = Trace(tape, title=_title(function), outputs=ends)
     made.result = entrance.snapshot(result)
     for listener in LISTENERS:

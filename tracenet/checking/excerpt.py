@@ -18,6 +18,7 @@ import numpy as np
 from ..backward import replay
 from ..errors import NoRuleError
 from ..ops import Rule
+from ..recording.absent import Placed, restored
 from ..recording.tape import Tape
 from ..trace import Trace
 
@@ -105,7 +106,8 @@ class Excerpt:
         data = tape.values.__getitem__
         own = {place[id]: fitting(seed, values.get(id)) for id, seed in seeds.items()}
         result = replay(tape, data, own, [place[id] for id in wanted if id in place])
-        return {ids[k]: tape.values[g] for k, g in result.gradients.items()}
+        there = lambda g: restored(tape.values, g) if type(data(g)) is Placed else data(g)
+        return {ids[k]: there(g) for k, g in result.gradients.items()}
 
     def _between(self, seeds: Iterable[int], wanted: Iterable[int]) -> list[Any]:
         """The operations by which what is wanted leads to a seed: others need no rule."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import UsageError, unknown
-from .running import Target, run, takes_target, with_backward
+from .running import Target, kept, run, takes_target, with_backward
 from .saying import print_error, progress
 
 if TYPE_CHECKING:
@@ -117,7 +117,9 @@ def render(
         if not drawing[flag]:
             del drawing[flag]
     with progress() as say:
-        traces, error = run(target, say, noting="check" in drawing or drawing["view"] == "cache")
+        noting = "check" in drawing or drawing["view"] == "cache"
+        with kept(target, suffix, noting, **drawing):
+            traces, error = run(target, say, noting=noting)
         if error is not None and not (partial and traces):
             print_error(error)
             raise SystemExit(1)

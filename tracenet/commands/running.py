@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -78,6 +78,21 @@ def run(target: Target, say: Any, noting: bool = False) -> tuple[list[Trace], Ex
     if ran[1] is None:
         _check_pairs(target.pairs, ran[0])
     return ran
+
+
+def kept(
+    target: Target, suffix: str, noting: bool, values: str = "full", **_: Any
+) -> AbstractContextManager[None]:
+    """What a run keeps that is drawn with these values: of what is not seen, the gradients' needs.
+
+    Not where it is more than drawn: checked, written as JSON, or by a script that has its trace.
+    """
+    ours = target.is_part or target.is_expression
+    if not ours or noting or suffix == "json" or values not in ("summary", "shapes", "none"):
+        return nullcontext()
+    from .. import tracer
+
+    return tracer.keeping("summary" if values == "summary" else "shapes")
 
 
 def _functions(pair: str) -> tuple[str, str]:

@@ -18,10 +18,10 @@ from . import (
     writing,
 )
 from .joining import pieces
-from .table import ADAPT, BY_NAME, FOREIGN, METHODS, MIXING, RULES, Rule, unbroadcast
+from .table import ADAPT, BY_NAME, FOREIGN, METHODS, MIXING, RULES, AtPlaces, Rule, unbroadcast
 
 __all__ = [
-    "ADAPT", "BY_NAME", "FOREIGN", "METHODS", "MIXING", "RULES", "Rule", "comparison",
+    "ADAPT", "BY_NAME", "FOREIGN", "METHODS", "MIXING", "RULES", "AtPlaces", "Rule", "comparison",
     "convolving", "elementwise", "indexing", "joining", "linear", "pieces", "reduce", "shape", "special",
     "unbroadcast", "writing",
 ]  # fmt: skip

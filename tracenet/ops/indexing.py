@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .table import ATOM, rule
+from .table import ATOM, AtPlaces, rule
 
 
 def getitem(x: Any, index: Any) -> Any:
@@ -14,16 +14,27 @@ def getitem(x: Any, index: Any) -> Any:
     return x[index]
 
 
-def _basic(index: Any) -> bool:
+def basic(index: Any) -> bool:
     """Whether no element can be taken twice: whole numbers, slices, newaxis, ellipsis."""
     if type(index) is tuple:
-        return all(i is None or i is ... or type(i) in (int, slice) for i in index)
-    return index is None or index is ... or type(index) in (int, slice)
+        return all([type(i) is int or _one_basic(i) for i in index])
+    return _one_basic(index)
+
+
+def _one_basic(index: Any) -> bool:
+    kind = type(index)
+    return (
+        kind is int
+        or kind is slice
+        or index is None
+        or index is ...
+        or issubclass(kind, np.integer)
+    )
 
 
 def _scattered(g: Any, out: Any, x: Any, index: Any) -> Any:
-    made = np.zeros(np.shape(x), np.asarray(x).dtype)
-    if _basic(index):
+    made = np.zeros(np.shape(x), x.dtype if hasattr(x, "dtype") else np.asarray(x).dtype)
+    if basic(index):
         made[index] = g
     else:
         np.add.at(made, index, g)
@@ -35,7 +46,7 @@ def examples(*indices: Any) -> list[Any]:
 
 
 rule(
-    "getitem", getitem, "x", backward=(_scattered,), saves=("",), settings=("index",),
+    "getitem", getitem, "x", backward=AtPlaces((_scattered,)), saves=("",), settings=("index",),
     formula="{x}[…]", mirrors=("{g} at […]",), view=True,
     examples=examples(
         1, -1, slice(1, 3), slice(None, None, -2), (1, 2), (..., 0), (None, 1), (slice(None), None),

@@ -19,6 +19,16 @@ import numpy as np
 
 Backward = Callable[..., Any]
 
+
+class AtPlaces(tuple[Any, ...]):
+    """The backward of a rule that reads or writes some places of its first operand.
+
+    A replay need not call it: it does the same in place, on a gradient that nobody else holds.
+    """
+
+    __slots__ = ()
+
+
 # How tightly a formula binds; operands that bind less tightly are put in parentheses.
 LOOSE, SUM, PRODUCT, POWER, ATOM = 0, 1, 2, 3, 4
 
@@ -74,6 +84,20 @@ class Rule:
     def variadic(self) -> bool:
         """Whether the first argument is a sequence of arrays."""
         return self.operands[0].startswith("*")
+
+    def reads(self, i: int, ins: tuple[int, ...], out: int) -> list[int]:
+        """The values that the backward of operand i reads besides the gradient, by their numbers.
+
+        ins, out: the numbers of the operands and of the output.
+        """
+        if self.variadic:
+            words = self.saves[0].split() if self.saves else []
+            return [
+                *(ins if self.operands[0].lstrip("*") in words else ()),
+                *([out] if "out" in words else ()),
+            ]
+        words = self.saves[i].split() if i < len(self.saves) else []
+        return [out if w == "out" else ins[self.operands.index(w)] for w in words]
 
 
 RULES: dict[Any, Rule] = {}

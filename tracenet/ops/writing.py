@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from .indexing import _basic
-from .table import rule
+from .indexing import basic
+from .table import AtPlaces, rule
 
 
-def _view(x: Any, path: Any) -> Any:
+def reached(x: Any, path: Any) -> Any:
+    """The view of x that a path leads to."""
     for function, settings in path:
         x = function(x, **settings)
     return x
@@ -23,30 +24,30 @@ def _view(x: Any, path: Any) -> Any:
 def write(x: Any, v: Any, path: Any = (), index: Any = ...) -> Any:
     """A copy of x with `view[index] = v`, where the view is reached by `path`."""
     made = x.copy()
-    _view(made, path)[index] = v
+    reached(made, path)[index] = v
     return made
 
 
 def add_at(x: Any, v: Any, path: Any = (), index: Any = ...) -> Any:
     """A copy of x after np.add.at(view, index, v)."""
     made = x.copy()
-    np.add.at(_view(made, path), index, v)
+    np.add.at(reached(made, path), index, v)
     return made
 
 
 def _kept(g: Any, out: Any, x: Any, v: Any, path: Any = (), index: Any = ...) -> Any:
     """Nothing of what was written over matters any more."""
     made = g.copy()
-    _view(made, path)[index] = 0
+    reached(made, path)[index] = 0
     return made
 
 
-def _written(g: Any, out: Any, x: Any, v: Any, path: Any = (), index: Any = ...) -> Any:
+def written(g: Any, out: Any, x: Any, v: Any, path: Any = (), index: Any = ...) -> Any:
     """The gradient at the places that were written; of a place written twice, the last write's."""
-    piece = _view(g, path)[index]
-    if not _basic(index):
+    piece = reached(g, path)[index]
+    if not basic(index):
         order = np.arange(np.size(piece)).reshape(np.shape(piece))
-        last = np.empty(_view(g, path).shape, dtype=order.dtype)
+        last = np.empty(reached(g, path).shape, dtype=order.dtype)
         last[index] = order
         piece = piece * (last[index] == order)
     return _as_written(piece, v)
@@ -59,7 +60,7 @@ def _as_written(piece: Any, v: Any) -> Any:
 
 
 def _added(g: Any, out: Any, x: Any, v: Any, path: Any = (), index: Any = ...) -> Any:
-    return _as_written(_view(g, path)[index], v)
+    return _as_written(reached(g, path)[index], v)
 
 
 WAYS = [
@@ -74,7 +75,7 @@ WAYS = [
     ((4, 5), (2,), {"index": (np.array([1, 1]), np.array([2, 2]))}),
 ]
 rule(
-    "write", write, "x v", backward=(_kept, _written), saves=("", ""), settings=("path", "index"),
+    "write", write, "x v", backward=AtPlaces((_kept, written)), saves=("", ""), settings=("path", "index"),
     formula="{v}", mirrors=("{g} outside […]", "{g} at […]"), examples=WAYS,
 )  # fmt: skip
 rule(

@@ -6,7 +6,7 @@ was written to gets a `Buffer`. A write makes a new *version* of the buffer's ro
 shares it is refreshed (its view taken again, on the record) when it is next used.
 
 Before a write, the recorded values that live in the memory are either copied (somebody computed
-with them) or marked `LATER`: they can be rebuilt from the version before by replaying the write.
+with them) or marked as `Later`: they can be rebuilt from the version before by replaying the write.
 That is why a loop that fills an array copies nothing.
 """
 
@@ -18,19 +18,10 @@ from typing import Any
 import numpy as np
 
 from ..ops import BY_NAME, Rule
+from .absent import Absent, Later
 from .array import Array
 
 Path = tuple[tuple[Callable[..., Any], dict[str, Any]], ...]
-
-
-class _Later:
-    """Stands for the data of a value that is rebuilt when somebody asks for it."""
-
-    def __repr__(self) -> str:
-        return "LATER"
-
-
-LATER = _Later()
 
 
 class Buffer:
@@ -40,13 +31,14 @@ class Buffer:
     live: the recorded values whose data lie in it, and whether they were computed with.
     """
 
-    __slots__ = ("data", "generation", "id", "live")
+    __slots__ = ("data", "generation", "id", "later", "live")
 
     def __init__(self, data: np.ndarray, id: int, live: dict[int, bool]) -> None:
         self.data = data
         self.id = id
         self.generation = 0
         self.live = live
+        self.later = Later(data.shape, data.dtype)
 
 
 class Alias:
@@ -93,7 +85,7 @@ def _refresh(tape: Any, x: Array, alias: Alias) -> None:
         data = rule.forward(data, **settings)
         id = tape.append(rule, (id,), data, settings, -1)
         buffer.live[id] = False
-    x.id = id
+    x.id, x.data = id, data
     alias.seen = buffer.generation
 
 
@@ -116,10 +108,13 @@ def protect(tape: Any, buffer: Buffer) -> None:
     """Makes safe what was recorded of this memory; call it before each write."""
     values = tape.values
     for id, used in buffer.live.items():
+        data = values[id]
+        if isinstance(data, Absent):  # it was let go
+            continue
         if used:
-            values[id] = values[id].copy()
+            values[id] = data.copy()
         else:
-            values[id] = LATER
+            values[id] = buffer.later if data is buffer.data else Later(data.shape, data.dtype)
             tape.rewritten = True
     buffer.live = {}
 
@@ -142,7 +137,7 @@ def write(
     protect(tape, alias.buffer)
     act()
     settings = {"path": plain_path(alias.path), "index": tape.frozen(index)}
-    id = tape.append(BY_NAME[how], (before, operand, *extra), LATER, settings, lasti)
+    id = tape.append(BY_NAME[how], (before, operand, *extra), None, settings, lasti)
     _wrote(tape, alias.buffer, id, used=False)
     if not alias.path:
         x.id = id
@@ -166,7 +161,7 @@ def update(
     if alias.path:
         x.id = id
         settings = {"path": plain_path(alias.path), "index": ...}
-        whole = tape.append(BY_NAME["write"], (alias.buffer.id, id), LATER, settings, lasti)
+        whole = tape.append(BY_NAME["write"], (alias.buffer.id, id), None, settings, lasti)
         _wrote(tape, alias.buffer, whole, used=False)
         alias.buffer.live[id] = True
     else:
@@ -176,18 +171,23 @@ def update(
 
 
 def rebuild(ops: Any, makers: Any, values: list[Any], id: int) -> Any:
-    """The data of a value that was marked `LATER`, from the versions before it.
+    """The data of a value that was marked `Later`, from the versions before it.
 
     Walks back to data that are still there and replays forwards; a chain of writes is replayed
-    on one copy. Nothing recurses, so a chain may be as long as it likes.
+    on one copy. Nothing recurses, so a chain may be as long as it likes. Where something on the way
+    was let go, that is returned.
     """
     chain = []
-    while values[id] is LATER:
+    while type(values[id]) is Later:
         op = ops[makers[id]]
         chain.append(op)
         id = op[2][0]
     data = values[id]
     owned = False
+    read = (values[i] for op in chain for i in op[2][1:])
+    gone = next((x for x in (data, *read) if isinstance(x, Absent)), None)
+    if gone is not None:
+        return gone
     for op in reversed(chain):
         data, owned = _replay(op, data, values, owned)
     return data if owned else data.copy()

@@ -14,7 +14,6 @@ import numpy as np
 
 from ..records import UPDATE, Value
 from . import source
-from .memory import LATER, makers
 from .phases import up_to
 
 
@@ -29,7 +28,6 @@ class Names:
         self.found: dict[int, str] = {}
         self._readers: dict[int, int] | None = None
         self._elements: set[int] | None = None
-        self._like: dict[int, Any] = {}  # for a version of written memory, an array of its shape
         self.shared = self._shared()
 
     def _shared(self) -> Counter[str]:
@@ -125,33 +123,12 @@ class Names:
     def value(self, id: int) -> Value:
         b = self.b
         data = b.tape.values[id]
-        if data is LATER:
-            data = self._stand_in(id)
         of = b.of.get(id)
         name = self._name(id, of)
         dtype = str(data.dtype) if hasattr(data, "dtype") else type(data).__name__
         shape = np.shape(data)
         key = self._key(name or self._plain(id), id, of)
         return Value(id, name, key, self._role(id, of), shape, dtype, b.made.get(id), of)
-
-    def _stand_in(self, id: int) -> Any:
-        """Something of the same shape and dtype as a value that is rebuilt only when asked for.
-
-        Each version is like the one before: a loop that fills an array is gone through once.
-        """
-        tape, made = self.b.tape, makers(self.b.tape)
-        chain = []
-        while tape.values[id] is LATER and id not in self._like:
-            op = tape.ops[made[id]]
-            chain.append(id)
-            if op[0].name not in ("write", "add_at"):
-                others = [tape.values[i] for i in op[2][1:]]
-                self._like[id] = op[0].forward(self._stand_in(op[2][0]), *others, **op[3])
-                break
-            id = op[2][0]
-        data = self._like.get(id) if id in self._like else tape.values[id]
-        self._like.update(dict.fromkeys(chain, data))
-        return data
 
     def _name(self, id: int, of: int | None) -> str:
         maker = self.b.made.get(id)

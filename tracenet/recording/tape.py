@@ -23,7 +23,7 @@ import numpy as np
 
 from ..errors import LeftTraceWarning, RecordError
 from ..ops import Rule
-from . import memory
+from . import keeping, memory
 from .array import Array, arrays_in, strip
 
 KEPT_BYTES = 65_536
@@ -89,13 +89,13 @@ class Tape:
 
     def __init__(self) -> None:
         self.open = False
-        self.values: list[Any] = []
         self.ops: list[Any] = []
         self.calls: list[Call] = [Call(None, -1, -1)]
         self.leaves: dict[int, Leaf] = {}
-        self.rewritten = False  # whether some value must be rebuilt (memory.LATER)
+        self.rewritten = False  # whether some value must be rebuilt, or is gone (absent)
         self.left_at: dict[tuple[str, int], Left] = {}
         self.probes: dict[int, tuple[Any, Any]] = {}
+        self.values: list[Any] = keeping.values_of(self)
         self.unnamed: set[int] = set()  # values inside of what the code says as one thing
         self.visits: list[Any] = []  # calls of blocks with a backward of their own
         self.makers: tuple[int, dict[int, int]] = (-1, {})  # see memory.makers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-FORMAT, VERSION = "tracenet trace", 1
+FORMAT, VERSION = "tracenet trace", 2
 HEAD = "tracenet.json"
 SUFFIX = ".trace"
 _LOCAL_HEADER = 30

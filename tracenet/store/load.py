@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 from zipfile import BadZipFile, ZipFile
 
+import numpy as np
+
 from ..backward import Replay
 from ..build import Tables
 from ..errors import GradientError, LoadError
 from ..ops import BY_NAME, Rule
-from ..recording.memory import LATER
+from ..recording.absent import Later, Placed
 from ..recording.tape import Left, Tape
 from ..records import Block, Op, Value
 from ..trace import Trace
@@ -172,8 +174,15 @@ class _Loading:
         for id, other in self.data["others"].items():
             values[int(id)] = self.decode(other)
         for id in self.data["later"]:
-            values[id] = LATER
+            values[id] = self._later(id)
+        for id, how, before, gradient, number in self.data.get("steps", ()):  # version 1 has none
+            values[id] = Placed(self._later(id), how, before, gradient, self.settings[number])
         return values
+
+    def _later(self, id: int) -> Later:
+        """What stands for a value that is rebuilt, of the shape and dtype in its record."""
+        value = self.tables.values[id]
+        return Later(value.shape, np.dtype(value.dtype))
 
     def _ops(self) -> list[Any]:
         """The ops in the form of the tape; without a call, since there is no code."""

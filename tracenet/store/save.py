@@ -14,7 +14,8 @@ import numpy as np
 from ..errors import UsageError
 from ..files import check_folder, replacing
 from ..ops import BY_NAME
-from ..recording.memory import LATER, makers
+from ..recording.absent import Later, Placed
+from ..recording.memory import makers
 from ..records import Block, Op, Value
 from ..trace import Trace
 from ..version import VERSION as WRITTEN_BY
@@ -120,10 +121,14 @@ class _Saving:
         arrays: list[int] = []
         others: dict[str, Any] = {}
         later: list[int] = []
+        steps: list[list[Any]] = []
         for value, data in enumerate(self.tape.values):
             number = -1
-            if data is LATER and self._can_be_rebuilt(value):
+            if type(data) is Later and self._can_be_rebuilt(value):
                 later.append(value)
+            elif type(data) is Placed and self._settings_of(data.settings)[1]:
+                settings = self._settings_of(data.settings)[0]
+                steps.append([value, data.how, data.before, data.gradient, settings])
             else:
                 data = self.trace.data(value)
                 if type(data) is np.ndarray and not data.dtype.hasobject and data.dtype.kind != "T":
@@ -131,7 +136,7 @@ class _Saving:
                 else:
                     others[str(value)] = self.code(data)
             arrays.append(number)
-        return {"arrays": arrays, "others": others, "later": later}
+        return {"arrays": arrays, "others": others, "later": later, "steps": steps}
 
     def _can_be_rebuilt(self, value: int) -> bool:
         """Whether a loaded trace can replay the write, or the view, that made a value."""
