@@ -86,7 +86,7 @@ def _walk(
     tape: Tape, data: Any, result: Replay, leads: bytearray, visits: dict[int, Any], k: int
 ) -> None:
     """From the operation before `k` back to the first one."""
-    ndarray = np.ndarray
+    ndarray, float64 = np.ndarray, np.float64
     ops, values, events = tape.ops, tape.values, result.events
     gradients = result.gradients
     places = Places(tape, result, leads, _fitted, _add)
@@ -121,8 +121,10 @@ def _walk(
                 piece = function(g, answer, *operands, **settings)
             else:
                 piece = function(g, answer, *operands)
-            if type(piece) is not ndarray or type(x) is not ndarray \
-                    or piece.shape != x.shape or piece.dtype is not x.dtype:  # fmt: skip
+            if type(piece) is ndarray and type(x) is ndarray:
+                if piece.shape != x.shape or piece.dtype is not x.dtype:
+                    piece = _fitted(piece, x)
+            elif type(piece) is not float64 or (type(x) is not float64 and type(x) is not float):
                 piece = _fitted(piece, x)
             made.append((target, len(values)))
             keep(piece)
@@ -197,9 +199,15 @@ def _reached(visit: Any, gradients: dict[int, int]) -> bool:
     return any(array.id in gradients for array in handwritten.outputs(visit))
 
 
+def _complex(x: Any) -> bool:
+    if type(x) is np.ndarray:
+        return x.dtype.kind == "c"
+    return bool(np.iscomplexobj(x))
+
+
 def _fitted(piece: Any, x: Any) -> Any:
     """A gradient in the shape and dtype of what it is the gradient of."""
-    if np.iscomplexobj(piece) or np.iscomplexobj(x):
+    if _complex(piece) or _complex(x):
         raise NoRuleError(
             "a gradient would go through complex numbers, which have none here: split that step "
             "into real and imaginary parts, or give its block a backward with @block.backward"

@@ -6,6 +6,7 @@ incoming gradient with the other factor.
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,18 @@ def _swap(x: Any) -> Any:
     return np.swapaxes(x, -1, -2)
 
 
+def _rows(x: Any) -> Any:
+    """A stack of matrices as one: a product with it is one product, and not one for each."""
+    return x.reshape(prod(x.shape[:-1]), x.shape[-1])  # -1 would not do for no columns
+
+
 def _matmul_left(g: Any, out: Any, x: Any, y: Any) -> Any:
     if y.ndim == 1:
         return np.outer(g, y) if x.ndim == 2 else np.expand_dims(g, -1) * y
     if x.ndim == 2 and y.ndim == 2:
         return g @ y.T
+    if y.ndim == 2 and x.ndim > 2:
+        return (_rows(g) @ y.T).reshape(x.shape)
     full = np.expand_dims(g, -2) if x.ndim == 1 else g
     made = full @ _swap(y)
     return unbroadcast(made[..., 0, :] if x.ndim == 1 else made, x.shape)
@@ -32,6 +40,8 @@ def _matmul_right(g: Any, out: Any, x: Any, y: Any) -> Any:
         return x.T @ g
     if x.ndim == 1 and y.ndim == 1:
         return g * x
+    if y.ndim == 2 and x.ndim > 2:
+        return _rows(x).T @ _rows(g)
     left = np.expand_dims(x, -2) if x.ndim == 1 else x
     full = np.expand_dims(g, -1) if y.ndim == 1 else g
     if x.ndim == 1:
@@ -51,7 +61,7 @@ rule(
     examples=[
         ((2, 3), (3, 4)), ((3,), (3,)), ((3,), (3, 4)), ((2, 3), (3,)), ((5, 2, 3), (3, 4)),
         ((5, 2, 3), (5, 3, 4)), ((2, 3), (5, 3, 4)), ((5, 2, 3), (3,)), ((3,), (5, 3, 4)),
-        ((5, 1, 2, 3), (6, 3, 2)),
+        ((5, 1, 2, 3), (6, 3, 2)), ((2, 5, 2, 3), (3, 4)),
     ],
 )  # fmt: skip
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from types import CodeType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
+
+import numpy as np
 
 from . import memory, source
 from .array import Array
@@ -24,10 +26,13 @@ DEPTH = 2
 LARGE = 10_000
 """Containers with more items are not looked into."""
 
+PLAIN = frozenset({float, int, str, bool, type(None), FunctionType, ModuleType, np.ndarray})
+"""What holds no traced arrays, tested first because it is quick."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True, unsafe_hash=True)
 class Ref:
-    """A traced array, as the number of the value that it was."""
+    """A traced array, as the number of the value that it was. Not frozen: that is slow to make."""
 
     id: int
 
@@ -91,13 +96,21 @@ class Notes:
     def _tree(self, x: Any, depth: int = 0) -> Any:
         kind = type(x)
         if kind is Array:
-            return Ref(memory.version(x))
+            return Ref(x.id if x.alias is None else memory.version(x))
+        if kind in PLAIN:
+            return x
         if kind is dict or kind is list or isinstance(x, tuple):
             if len(x) > LARGE:
                 return UNKNOWN
+            again = self._tree
             if kind is dict:
-                return {key: self._tree(item, depth) for key, item in x.items()}
-            items = [self._tree(item, depth) for item in x]
+                return {
+                    key: Ref(y.id) if type(y) is Array and y.alias is None else again(y, depth)
+                    for key, y in x.items()
+                }
+            items = [
+                Ref(y.id) if type(y) is Array and y.alias is None else again(y, depth) for y in x
+            ]
             return items if kind is list else _like(x, items)
         if depth < DEPTH and is_plain(x):
             number, _ = self._objects.setdefault(id(x), (len(self._objects), x))
