@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from .notation import LOSS
 from .parts import Part, last_name, numbered, path, place, reads_parameters, weights
 from .records import FORWARD, UPDATE
 from .trace import Trace
+from .words import LOSS
 
 
 def gathered(trace: Trace, cut: list[Part]) -> list[Part]:

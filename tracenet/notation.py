@@ -21,6 +21,7 @@ from typing import Any
 
 from .diagram import Run, Text
 from .errors import unknown
+from .words import FORWARD_METHODS
 
 NOTATIONS = ("ng", "nielsen", "partial", "code")
 _notation: ContextVar[str] = ContextVar("notation", default="ng")
@@ -57,17 +58,8 @@ GREEK = {
 FUNCTIONS = {"sigmoid": "σ", "logistic": "σ", "sigma": "σ", "sigm": "σ", "relu": "ReLU"}
 """How well-known functions are written; others by their own names."""
 
-FORWARD_METHODS = ("forward", "forward_pass", "fprop", "call")
-"""Methods that are drawn as their class, without underscores."""
-
 LAYERED = re.compile(r"(W|b|Z|A|z|a|h|H|gamma|beta|mu|var|AL|V|U)\d+")
 """Names whose number is that of a layer; another number is an index, as in w0 x0 + w1 x1."""
-
-LOSS = re.compile(
-    r"(.*_)?(loss|cost|error|err|nll|mse|objective|cross_entropy|criterion)(_.*)?\d*|J|L|E|C|H",
-    re.IGNORECASE,
-)
-"""Names of a loss, where it is a scalar."""
 
 
 def text(name: str, gradient: bool = False) -> Text:

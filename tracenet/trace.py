@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .backward import Replay, replay
-from .build import Tables, tables
 from .errors import GradientError, RecordError, UsageError
 from .recording.absent import Absent, Later, Placed, restored
 from .recording.memory import makers, rebuild
@@ -25,6 +24,7 @@ from .records import BACKWARD, FORWARD, UPDATE, Block, Op, Value
 if TYPE_CHECKING:
     import networkx
 
+    from .build import Tables
     from .diagram import Diagram
     from .render.cell import Cell
 
@@ -74,6 +74,8 @@ class Trace:
 
     @cached_property
     def _tables(self) -> Tables:
+        from .build import tables  # not for those who only want a gradient
+
         return tables(
             self._tape, self.title, self._recorded, self._replays, self._updates, self._outputs
         )

@@ -7,11 +7,11 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from ..notation import LOSS
 from ..recording.notes import UNKNOWN, Note, Ref, returned
 from ..recording.phases import called_backward
 from ..records import FORWARD, Block, Op
 from ..trace import Trace
+from ..words import LOSS
 
 T = TypeVar("T")
 

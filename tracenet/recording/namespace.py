@@ -159,9 +159,11 @@ LIBRARIES = {"scipy", "scipy.signal", "scipy.special", "scipy.ndimage", "scipy.l
 """Other libraries whose functions are recorded where the program has imported them."""
 
 PARTS = {
-    np: "constant", np.random: "random", np.linalg: "constant", np.fft: "constant",
-    np.lib: "constant", np.lib.stride_tricks: "constant",
+    "numpy": "constant", "numpy.random": "random", "numpy.linalg": "constant",
+    "numpy.fft": "constant", "numpy.lib": "constant", "numpy.lib.stride_tricks": "constant",
 }  # fmt: skip
+"""By their names: NumPy imports some of them only when somebody asks, and so does tracenet."""
+
 TYPES: dict[Any, Any] = {}
 """What stands for classes and builders of NumPy's: `np.vectorize`, `np.c_`; others fill it."""
 
@@ -205,12 +207,13 @@ class Namespace(ModuleType):
 @cache
 def part(module: ModuleType) -> Namespace:
     """The traced twin of `numpy`, `np.random`, `scipy.signal` and the like; it has their names."""
-    return Namespace(module, PARTS.get(module, "constant"))
+    return Namespace(module, PARTS.get(module.__name__, "constant"))
 
 
 def is_part(module: ModuleType) -> bool:
     """Whether a module is one whose functions are recorded."""
-    return module in PARTS or module.__name__ in LIBRARIES
+    name = getattr(module, "__name__", "")
+    return (name in PARTS or name in LIBRARIES) and type(module) is not Namespace
 
 
 __all__ = ["Namespace", "is_part", "part", "traced", "twin"]

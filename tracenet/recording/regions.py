@@ -12,8 +12,8 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
-from ..notation import FORWARD_METHODS
 from ..records import BACKWARD, FORWARD, Block, Op
+from ..words import FORWARD_METHODS
 from . import source
 from .phases import both_passes, is_backward, set_phases, stem, steps, up_to
 from .tape import Tape, foreign

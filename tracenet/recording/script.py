@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import UsageError
-from ..notation import LOSS
+from ..words import LOSS
 from . import notebook, source
 from .array import Array
 from .entrance import Entrance, is_plain
