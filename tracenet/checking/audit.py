@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from ..recording.notes import Ref
@@ -119,7 +120,7 @@ def _follows(run: Run, later: int, earlier: int) -> bool:
 
 def _written(note: Any, handed: dict[int, str]) -> Iterator[str]:
     """An argument that is another value when the call ends, though nothing was assigned to it."""
-    assigned = set(_assigned(note.code))
+    assigned = _assigned(note.code)
     for name, before in note.args.items():
         after = note.final.get(name)
         if isinstance(before, Ref) and isinstance(after, Ref) and before.id != after.id:
@@ -127,13 +128,13 @@ def _written(note: Any, handed: dict[int, str]) -> Iterator[str]:
                 yield name
 
 
-def _assigned(code: Any) -> Iterator[str]:
+@lru_cache(maxsize=256)
+def _assigned(code: Any) -> frozenset[str]:
     """The names that a function assigns to, from its source."""
     import ast
 
     from ..recording.source import function
 
     tree = function(code)
-    for node in ast.walk(tree) if tree is not None else ():
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            yield node.id
+    names = [n for n in ast.walk(tree) if isinstance(n, ast.Name)] if tree is not None else []
+    return frozenset(n.id for n in names if isinstance(n.ctx, ast.Store))

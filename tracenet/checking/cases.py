@@ -52,7 +52,7 @@ def cases(run: Run) -> list[Case]:
 def _without_loss(run: Run, block: Block) -> Case | None:
     """A function with both passes that goes straight to the error; None if it is none."""
     name, note = block.function.rpartition(".")[2], run.note(block)
-    if note is None or run.loss() is not None:
+    if note is None or run.loss is not None:
         return None
     own = {op.id for op in run.ops_in(block) if op.block == block.id}
     if block.parent is not None and not called_backward(name) and not compares(run, own):
@@ -127,7 +127,7 @@ def _is_backward(run: Run, block: Block) -> bool:
     if block.parent is None:
         note = run.note(block)
         return bool(called_backward(name) and note and (
-            incoming(run, note, None) or run.loss() is None))  # fmt: skip
+            incoming(run, note, None) or run.loss is None))  # fmt: skip
     if block.phase != BACKWARD or not block.handwritten:
         return False
     again = block.of is not None and run.trace.blocks[block.of].function == block.function
@@ -147,7 +147,7 @@ def _case(run: Run, block: Block) -> Case:
     name = block.function.rpartition(".")[2]
     if not given and DERIVATIVE_NAME.fullmatch(name) and not _of_loss(run, forward):
         return _derivative(run, block, forward, own, note)
-    if not given and run.loss() is None and not _of_loss(run, forward):
+    if not given and run.loss is None and not _of_loss(run, forward):
         return from_error(run, block, forward, own, note)
     if not given:
         return from_loss(run, block, forward, own, note)
@@ -171,7 +171,7 @@ def _half(run: Run, note: Note, forward: Block, begin: dict[int, int | None]) ->
 
     That result leads to the loss, and the backward was handed it, but no gradient of it.
     """
-    loss = run.loss()
+    loss = run.loss
     handed = {x.id for x in note.args.values() if isinstance(x, Ref)}
     left = {x.id for x in outputs(run, forward)} - set(begin)
     inner = {x for k in run.inside[forward.id] for x in run.at[k].ins}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
+from math import prod
 from typing import Any, TypeVar, cast
-
-import numpy as np
 
 from ..recording.notes import UNKNOWN, Note, Ref, returned
 from ..recording.phases import called_backward
@@ -152,6 +152,7 @@ class Run:
             return None
         return self.tape.notes.of.get(self.noted[block.id])  # type: ignore[no-any-return]
 
+    @cache_by_block
     def result(self, block: Block) -> Any:
         """What a block returned: a noted tree."""
         call = self.noted.get(block.id)
@@ -163,6 +164,7 @@ class Run:
     def floating(self, id: int) -> bool:
         return id in self.trace.values and self.trace.values[id].dtype.startswith("float")
 
+    @cached_property
     def loss(self) -> int | None:
         """The value of the loss: the scalar that was returned, or the last one that is named so."""
         scalars = [v.id for v in self.trace.outputs if self.scalar(v.id) and self._forward(v.id)]
@@ -193,4 +195,4 @@ class Run:
     def scalar(self, id: int) -> bool:
         """Whether a value is one floating point number."""
         value = self.trace.values.get(id)
-        return value is not None and value.dtype.startswith("float") and np.prod(value.shape) == 1
+        return value is not None and value.dtype.startswith("float") and prod(value.shape) == 1

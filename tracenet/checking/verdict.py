@@ -151,6 +151,8 @@ def _deviation(g: np.ndarray, r: np.ndarray, floor: float = 0.0) -> tuple[float,
 def largest(x: Any) -> float:
     """The largest finite magnitude in an array."""
     x = np.asarray(x)
+    if x.size and np.isfinite(most := float(np.abs(x).max())):
+        return most
     finite = np.abs(x[np.isfinite(x)])
     return float(finite.max()) if finite.size else 0.0
 

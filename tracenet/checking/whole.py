@@ -18,7 +18,7 @@ from .target import Target, stepped, target
 def from_loss(run: Run, block: Block, forward: Block | None, own: list[int], note: Note) -> Case:
     """A whole backward pass, or the backward of the loss itself, in a run that has a loss."""
     loss = own_loss(run, forward) if forward is not None else None
-    loss = run.loss() if loss is None else loss
+    loss = run.loss if loss is None else loss
     assert loss is not None
     if _iterated(run, loss):
         why = "its loss is of several iterations; the blocks in it are judged alone"
@@ -56,8 +56,8 @@ def own_loss(run: Run, forward: Block) -> int | None:
     """The loss that a block returned: the loss of the run, wherever it stands, or its first result."""
     result = run.result(forward)
     items = list(result) if isinstance(result, tuple) else [result]
-    if any(isinstance(item, Ref) and item.id == run.loss() for item in items):
-        return run.loss()
+    if any(isinstance(item, Ref) and item.id == run.loss for item in items):
+        return run.loss
     first = items[0] if items else None
     return first.id if isinstance(first, Ref) and run.scalar(first.id) else None
 
@@ -93,7 +93,7 @@ def _last_versions(run: Run, among: set[int] | None) -> dict[int, int]:
     """For each parameter that was updated the version that the loss, or `among`, was computed from."""
     if not run.versions:
         return {}
-    loss = run.loss()
+    loss = run.loss
     among = among if among is not None else run.leading(loss) if loss is not None else set()
     return {of: id for id, of in run.versions.items() if id in among}
 
@@ -111,7 +111,7 @@ def _spelled(path: Any) -> str:
 def flat(run: Run, block: Block) -> Case | None:
     """A function that computes a loss and the gradients of it, both in its own statements."""
     top = block.parent is None
-    loss = run.loss() if top else own_loss(run, block)
+    loss = run.loss if top else own_loss(run, block)
     maker = run.maker.get(loss) if loss is not None else None
     own = run.inside[block.id]
     if loss is None or maker is None or run.places[maker.id] not in set(own):
