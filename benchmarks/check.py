@@ -3,12 +3,15 @@
     python benchmarks/check.py
 
 The course network of tests/networks, and the same with layers of 64 to 256 units and 256 examples.
-Medians of interleaved rounds in one process.
+Medians of interleaved rounds in one process; then of whole processes, as a user waits for them:
+Python that runs the network, and `tracenet check` of it.
 """
 
 from __future__ import annotations
 
+import os
 import statistics
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -21,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tests.networks import course
 from tracenet import tracer
 
+ROOT = Path(__file__).resolve().parent.parent
 ROUNDS = 15
 
 
@@ -49,6 +53,30 @@ def main() -> None:
         rows = [measured(args) for _ in range(ROUNDS)]
         plain, traced, checked = (1e3 * statistics.median(column) for column in zip(*rows))
         print(f"{name:10} {plain:7.2f}ms {traced:7.2f}ms {checked:7.2f}ms  {checked / traced:.1f}")
+    python, command = (statistics.median(column) for column in zip(*map(processes, range(ROUNDS))))
+    print(
+        f"whole processes: python {python * 1e3:.0f}ms, tracenet check {command * 1e3:.0f}ms, ",
+        end="",
+    )
+    print(f"{command / python:.1f} times that")
+
+
+CALL = "course.course_net(*course.course_net_example())"
+
+
+def processes(_: int) -> tuple[float, float]:
+    """One round: Python that runs the network, and the command that checks it."""
+    plain = [sys.executable, "-c", f"from tests.networks import course; {CALL}"]
+    call = CALL.replace("course.", "")
+    check = [sys.executable, "-m", "tracenet", "check", "tests/networks/course.py", "--call", call]
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+
+    def run(command: list[str]) -> float:
+        return seconds(
+            lambda: subprocess.run(command, cwd=ROOT, env=environment, capture_output=True)
+        )
+
+    return run(plain), run(check)
 
 
 def measured(args: tuple[Any, ...]) -> tuple[float, float, float]:
