@@ -28,7 +28,7 @@ RIGHT = {  # network -> the function that must have been judged, and how many gr
     "names": ("cell_backward", 15), "gru": ("Gru.train_step", 4), "digits": ("Network.backprop", 4),
     "entropy": ("Network.backprop", 3), "divided": ("divided", 2), "plain": ("plain_backward", 3),
     "losses": ("mse_prime", 1), "inplace": ("inplace", 4), "encoder": ("Encoder.backward", 1),
-    "training": ("Dense.backward", 6), "variant": ("norm_backward_alt", 2),
+    "training": ("Dense.backward", 6), "variant": ("norm_backward_alt", 2), "masked": ("masked", 10),
 }  # fmt: skip
 
 
@@ -54,6 +54,9 @@ FAULTS = [
     ("encoder", "return dq + dk + dv + error", "return dq + dk + dv", "Encoder.backward"),
     ("training", "input_gradient = output_gradient @", "input_gradient = 2 * output_gradient @", "Dense.backward"),
     ("variant", "- np.mean(dxhat, axis=0)", "", "norm_backward_alt"),
+    ("masked", "    dh3[h3 <= 0] = 0\n", "", "masked"),
+    ("masked", "dh2 *= 1 - h2**2", "dh2 *= 1 - h2", "masked"),
+    ("masked", "dh1 = dh1 * (h1 > 0)", "dh1 = dh1 * h1", "masked"),
 ]  # fmt: skip
 
 
@@ -99,6 +102,14 @@ def test_a_regularisation_with_a_wrong_factor_is_wrong(tmp_path):
 
 def test_a_gradient_under_the_next_layers_name_is_said():
     assert "dA2: exact, and really dA1" in str(report("plain"))
+
+
+def test_a_factor_is_located_where_the_first_gradient_lacks_it(tmp_path):
+    old = 'dh1 = dh2 @ P["W2"].T'
+    found = planted(tmp_path, "habits", "masked", old, f"{old} * len(X)")
+    assert [f.statement for f in found.faults] == [f"{old} * len(X)"], str(found)
+    found = planted(tmp_path, "habits", "masked", old, f"{old} * 1.0001")
+    assert "×1.0001, while dW4, dW3, db3, dW2, db2 are not scaled" in str(found)
 
 
 def test_an_epsilon_of_the_forward_block_explains_a_little():

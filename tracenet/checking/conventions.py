@@ -80,7 +80,13 @@ def _scaled(verdict: Verdict) -> str:
         return "wrong"
     if abs(verdict.factor - 1) < 1e-9:
         return "not scaled"
-    return f"×{verdict.reason or format(verdict.factor, '.4g')}"
+    return f"×{verdict.reason or digits(verdict.factor)}"
+
+
+def digits(factor: float) -> str:
+    """A factor in as many digits as tell it from 1."""
+    short = (f"{factor:.{n}g}" for n in range(4, 17))
+    return next(text for text in short if float(text) != 1 or factor == 1)
 
 
 def near(a: float, b: float | None) -> bool:

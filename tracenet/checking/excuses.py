@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..records import FORWARD, Block
+from .between import on_the_way
 from .reference import Judged, factors_of, reference_of
 from .run import Run
 from .target import Target
@@ -36,7 +37,7 @@ TRIES = 8
 def excuse(run: Run, judged: list[Judged]) -> None:
     """Puts the verdicts right that only look like faults. Blocks inside others come first."""
     for one in judged:
-        for rule in (_shares, _regularised, _renamed, _leaking):
+        for rule in (_shares, _regularised, on_the_way, _renamed, _leaking):
             if any(_deviates(v) for _, v in one.outputs):
                 rule(run, one)
     for k, one in enumerate(judged):

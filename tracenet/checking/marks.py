@@ -9,6 +9,7 @@ from ..parts import Part
 from ..records import BACKWARD
 from ..trace import Trace
 from ..views import parts
+from .conventions import digits
 from .report import Checked, Output, Report
 from .verdict import EXACT, UNCHECKED
 
@@ -73,7 +74,7 @@ def _verdict(worst: Checked, outputs: list[Output]) -> tuple[str, str]:
 def _short(output: Output) -> str:
     verdict = output.verdict
     if verdict.factor is not None and "while" not in verdict.reason:
-        return f"×{verdict.reason or format(verdict.factor, '.4g')}"
+        return f"×{verdict.reason or digits(verdict.factor)}"
     if verdict.kind == "wrong":
         return f"wrong by {verdict.deviation:.2g}"
     return verdict.kind if "while" not in verdict.reason else "scaled unlike the others"

@@ -161,7 +161,7 @@ def flat_targets(run: Run, block: Block, loss: int) -> list[Target]:
         if x.id in run.maker and x.id not in leading and run.floating(x.id) and not x.top:
             claimed[f"{x.holder} {x.name}"] = x
     steps = {t.got for t in stepped(run, block, [x for x in inputs if run.parameter(x.id)])}
-    found = []
+    found: list[Target] = []
     for gradient in claimed.values():
         alike = [x for x in inputs if run.shape(x.id) == run.shape(gradient.id)]
         of = by_name(gradient, inputs) or by_key(gradient, inputs) or by_holder(gradient, alike)
@@ -169,7 +169,9 @@ def flat_targets(run: Run, block: Block, loss: int) -> list[Target]:
             continue
         once = not {_plain(of.name), _plain(gradient.name)} & often
         if once or (run.parameter(of.id) and (_gathers(run, gradient) or gradient.id in steps)):
-            found.append(target(run, gradient, of))
+            claim = target(run, gradient, of)
+            if all((claim.got, claim.of) != (t.got, t.of) for t in found):  # dW and self.dW
+                found.append(claim)
     return found
 
 
