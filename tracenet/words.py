@@ -12,3 +12,11 @@ LOSS = re.compile(
     re.IGNORECASE,
 )
 """Names of a loss, where it is a scalar."""
+
+GRADIENT = re.compile(
+    r"d|d(?!(im|ot|ev|en|ic|ct|ay|ir|ec|iv|oc|el|ur|st)s?(_|$))"
+    r"([A-Z_].*|[a-z]{1,3}\d*(_.*)?|(out|next|prev|h|prob|score|loss|value|input|y|gamma|beta|weight"
+    r"|bias|mean|var|std|sigma).*)"
+    r"|.*(grad|delta).*|(.*_)?diffs?(_.*)?|g|upstream.*|(output_)?error|nabla_.*"
+)
+"""Names of gradients: `d`, `dZ`, `dout`, `dnext_h`, `grad_output`, `delta`, `nabla_w`; `dim` is none."""

@@ -94,7 +94,8 @@ def _overwritten(run: Run, case: Case, note: Any) -> Iterator[str]:
     result = run.result(case.forward)
     kept = [list(arrays(item, "cache")) for item in (result if isinstance(result, tuple) else ())]
     for name, tree in note.args.items():
-        now = list(arrays(tree, "cache")) if name != "self" else []
+        gradient = isinstance(tree, Ref) and tree.id in case.seeds.values()
+        now = list(arrays(tree, "cache")) if name != "self" and not gradient else []
         for then in kept:
             if now and [x.name for x in now] == [x.name for x in then]:
                 yield from _changed(run, then, now, set(case.seeds))
@@ -109,9 +110,9 @@ def _changed(run: Run, then: list[Named], now: list[Named], outputs: set[int]) -
 
 
 def _follows(run: Run, later: int, earlier: int) -> bool:
-    """Whether a value is a later version of another: made from it, in place."""
+    """Whether a value is a later version of another: made from it, perhaps in place."""
     op = run.maker.get(later)
-    while op is not None and op.ins:
+    while op is not None and op.ins and run.shape(op.outs[0]) == run.shape(earlier):
         if op.ins[0] == earlier:
             return True
         op = run.maker.get(op.ins[0])

@@ -24,7 +24,7 @@ def on_the_way(run: Run, one: Judged) -> None:
 
     Only what stays inside of the pass: what is returned is used by others under its name.
     """
-    if not one.case.whole:
+    if one.case.forward is not None and not one.case.whole:
         return
     good = [t.got for t, v in one.outputs if t.parameter and v.right and t.got is not None]
     led = set().union(*map(run.behind, good)) - set(refs(run.result(one.case.backward)))

@@ -20,8 +20,9 @@ from ..recording.notes import UNKNOWN, Held, Note, Ref
 from ..recording.phases import stem
 from ..records import Block
 from ..tracer import noted
+from ..words import GRADIENT
 from .claims import inputs
-from .match import GRADIENT, Named, arrays
+from .match import Named, arrays
 from .run import Run
 
 

@@ -15,7 +15,8 @@ from ..recording.notes import UNKNOWN, Held, Note, Ref, names_returned
 from ..recording.phases import called_backward
 from ..recording.roles import DATA
 from ..records import BACKWARD, Block
-from .match import GRADIENT, Named, arrays, bases, by_likeness, by_name, matched
+from ..words import GRADIENT
+from .match import Named, arrays, bases, by_likeness, by_name, matched
 from .run import Run
 from .target import Target, stepped, target
 

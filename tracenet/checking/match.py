@@ -12,12 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..recording.notes import Held, Ref
-
-GRADIENT = re.compile(
-    r"d|d([A-Z_].*|out.*|next.*|prev.*|[a-z]\d*|[a-z]_.*|h.*|prob.*|score.*|loss.*|values?|inputs?|y.*)"
-    r"|.*grad(ient)?s?(_.*)?|.*delta.*|g|upstream.*|(output_)?error|nabla_.*"
-)
-"""Names of parameters that stand for a gradient."""
+from ..words import GRADIENT
 
 _MARKS = (
     r"d_?(.+)", r"(?:grad|gradient|g|nabla|delta)s?_?(?:of_)?(.+)", r"(.+?)_?(?:grad|gradient|delta)s?",

@@ -50,17 +50,47 @@ def target(run: Run, gradient: Named, of: Named | None, home: Run | None = None)
 
 
 def before_clipping(run: Run, id: int) -> int:
-    """The gradient as it was before it was clipped: that is a step of its own."""
-    op = run.maker.get(id)
-    while op is not None and op.rule in ("clip", "write"):
-        source = op.ins[0] if op.rule == "clip" else op.ins[1]
-        maker = run.maker.get(source)
-        if op.rule == "write" and (
-            run.shape(source) != run.shape(id) or maker is None or maker.rule != "clip"
-        ):
-            break
-        id, op = source, maker
-    return id
+    """The gradient as it was before it was clipped, or scaled by its own norm: a step of its own."""
+    while True:
+        op = run.maker.get(id)
+        source = _unclipped(run, op) if op is not None else None
+        if source is None:
+            return id
+        id = source
+
+
+def _unclipped(run: Run, op: Op) -> int | None:
+    """What an operation clipped; None if it did something else."""
+    if op.rule == "clip":
+        return op.ins[0]
+    if op.rule == "write" and run.shape(op.ins[1]) == run.shape(op.outs[0]):
+        maker = run.maker.get(op.ins[1])
+        return op.ins[1] if maker is not None and maker.rule == "clip" else None
+    if op.rule in ("multiply", "divide") and len(op.ins) == 2:
+        scale = next((i for i in op.ins if not run.shape(i)), None)
+        array = next((i for i in op.ins if run.shape(i)), None)
+        if scale is not None and array is not None and array in run.behind(scale):
+            return array
+    return None
+
+
+def averaged(run: Run, op: Op) -> bool:
+    """Whether an optimizer made a value, as a moving average: `v = beta * v + (1 - beta) * g`."""
+    if op.rule not in ("add", "subtract") or len(op.ins) != 2:
+        return False
+    name = run.trace.values[op.outs[0]].name
+    for i in op.ins:
+        step = run.maker.get(i)
+        if step is None or step.rule != "multiply" or len(step.ins) != 2:
+            continue
+        arrays = [k for k in step.ins if run.shape(k) == run.shape(op.outs[0]) != ()]
+        state = arrays[0] if len(arrays) == 1 else None
+        if state is None or run.parameter(state) or run.trace.values[state].name != name:
+            continue
+        before = run.maker.get(state)
+        if state in run.tape.leaves or (before is not None and averaged(run, before)):
+            return True
+    return False
 
 
 def stepped(run: Run, block: Block, given: list[Named]) -> list[Target]:

@@ -8,11 +8,12 @@ from typing import Any
 
 from ..recording.notes import UNKNOWN, Note, Ref, names_returned
 from ..records import FORWARD, Block
+from ..words import GRADIENT
 from .case import Case
 from .claims import inputs, missing, targets
-from .match import GRADIENT, Named, arrays, bases, by_holder, by_key, by_name
+from .match import Named, arrays, bases, by_holder, by_key, by_name
 from .run import Run
-from .target import Target, stepped, target
+from .target import Target, averaged, stepped, target
 
 
 def from_loss(run: Run, block: Block, forward: Block | None, own: list[int], note: Note) -> Case:
@@ -150,7 +151,8 @@ def flat_targets(run: Run, block: Block, loss: int) -> list[Target]:
         name = run.trace.values[out].name
         if run.places[op.id] < since:
             continue
-        if op.block == block.id and out not in leading and known.intersection(bases(name)):
+        of_block = op.block == block.id and out not in leading
+        if of_block and known.intersection(bases(name)) and not averaged(run, op):
             last = note.final.get(name) if note is not None else None
             if not isinstance(last, Ref) or last.id == out or last.id in run.made_here(block):
                 claimed[name] = Named(name, out)  # else it goes from call to call in a loop
@@ -158,7 +160,10 @@ def flat_targets(run: Run, block: Block, loss: int) -> list[Target]:
         if x.id not in leading and x.id in run.maker and run.floating(x.id):
             claimed[x.name] = x
     for x in _left_behind(run, note):
-        if x.id in run.maker and x.id not in leading and run.floating(x.id) and not x.top:
+        maker = run.maker.get(x.id)
+        if maker is None or x.id in leading or x.top or averaged(run, maker):
+            continue
+        if run.floating(x.id):
             claimed[f"{x.holder} {x.name}"] = x
     steps = {t.got for t in stepped(run, block, [x for x in inputs if run.parameter(x.id)])}
     found: list[Target] = []

@@ -8,7 +8,6 @@ function's array arguments in their order (or a dict that names them).
 from __future__ import annotations
 
 import inspect
-import re
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -16,14 +15,11 @@ from typing import Any
 import numpy as np
 
 from ..errors import GradientError
+from ..words import GRADIENT
 from .array import Array, raw
 from .blocks import Visit
 from .scope import program, swap, unswap
 from .tape import Tape
-
-GRADIENT = re.compile(r"d([A-Z_]|out|next|prev|[a-z]\d*$|[a-z]_|h|prob|score|loss).*|grad.*|.*_grad"
-                      r"|delta.*|g|upstream.*|gradient.*")  # fmt: skip
-"""Parameter names that stand for a gradient: dZ, dout, dnext_h, grad_output, delta."""
 
 
 @dataclass(frozen=True, slots=True)

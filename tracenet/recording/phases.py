@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ..records import BACKWARD, FORWARD, UPDATE, Block
+from ..words import GRADIENT
 from .tape import Tape
 
 BACKWARD_NAME = re.compile(
@@ -44,10 +45,6 @@ def _phase(function: str, around: str, step: bool) -> str:
     return UPDATE if step or _UPDATE.fullmatch(function) else FORWARD
 
 
-_GRADIENT = re.compile(
-    r"d([A-Z]\w*|[a-z]{1,3}\d*(_\w+)?|(out|next|prev|hidden)\w*|loss|scores?|probs?|gamma|beta|"
-    r"weights?|bias(es)?)|(\w+_)?(grad|gradient|diff|delta)s?(_\w+)?"
-)
 _COUNTS = re.compile(r"self|[a-zA-Z]|idx|index|cache|args|_+")
 
 
@@ -58,10 +55,10 @@ def computes_gradients(code: Any) -> bool:
     """
     count = code.co_argcount + code.co_kwonlyargcount
     taken = [name for name in code.co_varnames[:count] if name != "self"]
-    if not taken or not _GRADIENT.fullmatch(taken[0]):
+    if not taken or not GRADIENT.fullmatch(taken[0]):
         return False
     made = [name for name in code.co_varnames[count:] if not _COUNTS.fullmatch(name)]
-    gradients = [name for name in made if _GRADIENT.fullmatch(name)]
+    gradients = [name for name in made if GRADIENT.fullmatch(name)]
     return len(gradients) > 1 and 3 * len(gradients) >= 2 * len(made)
 
 
