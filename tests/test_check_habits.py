@@ -29,6 +29,7 @@ RIGHT = {  # network -> the function that must have been judged, and how many gr
     "entropy": ("Network.backprop", 3), "divided": ("divided", 2), "plain": ("plain_backward", 3),
     "losses": ("mse_prime", 1), "inplace": ("inplace", 4), "encoder": ("Encoder.backward", 1),
     "training": ("Dense.backward", 6), "variant": ("norm_backward_alt", 2), "masked": ("masked", 10),
+    "chained": ("affine_backward", 6), "clipped": ("clipped", 3), "ascent": ("ascent", 2),
 }  # fmt: skip
 
 
@@ -54,6 +55,10 @@ FAULTS = [
     ("encoder", "return dq + dk + dv + error", "return dq + dk + dv", "Encoder.backward"),
     ("training", "input_gradient = output_gradient @", "input_gradient = 2 * output_gradient @", "Dense.backward"),
     ("variant", "- np.mean(dxhat, axis=0)", "", "norm_backward_alt"),
+    ("chained", "return d * (x > 0)", "return d * x", "relu_backward"),
+    ("clipped", "db1 = X.T @ do, do.sum(axis=0)", "db1 = X.T @ do, do.mean(axis=0)", "clipped"),
+    ("clipped", "dW1 = dW1 / norm", "dW1 = dW1 / len(X)", "clipped"),
+    ("ascent", "l1_delta = l1_error * l1 * (1 - l1)", "l1_delta = l1_error * l1", "ascent"),
     ("masked", "    dh3[h3 <= 0] = 0\n", "", "masked"),
     ("masked", "dh2 *= 1 - h2**2", "dh2 *= 1 - h2", "masked"),
     ("masked", "dh1 = dh1 * (h1 > 0)", "dh1 = dh1 * h1", "masked"),
@@ -102,6 +107,16 @@ def test_a_regularisation_with_a_wrong_factor_is_wrong(tmp_path):
 
 def test_a_gradient_under_the_next_layers_name_is_said():
     assert "dA2: exact, and really dA1" in str(report("plain"))
+
+
+def test_what_is_handed_on_beside_the_output_is_not_called_overwritten():
+    audits = [b.audit for b in report("chained").blocks if b.audit is not None]
+    assert audits and not any(audit.overwritten for audit in audits)
+
+
+def test_a_gradient_is_judged_as_it_was_before_it_was_clipped():
+    reasons = {o.name: o.verdict.reason for o in outputs(report("clipped"), "clipped")}
+    assert reasons["dW1"] == reasons["db1"] == "before clipping"
 
 
 def test_a_factor_is_located_where_the_first_gradient_lacks_it(tmp_path):

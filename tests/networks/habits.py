@@ -434,3 +434,84 @@ def masked_example():
     draw = np.random.RandomState(13).randn
     P = {f"W{l}": draw(*shape) for l, shape in ((1, (3, 4)), (2, (4, 5)), (3, (5, 4)), (4, (4, 2)))}
     return draw(6, 3), draw(6, 2), {**P, "b1": draw(4), "b2": draw(5), "b3": draw(4)}
+
+
+# --- `d` for the gradient; the input handed on beside the output
+
+
+def affine_forward(x, W, b):
+    return x @ W + b, (x, W)
+
+
+def affine_backward(d, cache):
+    x, W = cache
+    return d @ W.T, x.T @ d, d.sum(axis=0)
+
+
+def relu_forward(x):
+    return np.maximum(x, 0), x
+
+
+def relu_backward(d, x):
+    return d * (x > 0)
+
+
+def chained(X, T, p):
+    a, cache1 = affine_forward(X, p["W1"], p["b1"])
+    h, cache2 = relu_forward(a)
+    s, cache3 = affine_forward(h, p["W2"], p["b2"])
+    loss = 0.5 * np.sum((s - T) ** 2)
+    grads = {}
+    d, grads["W2"], grads["b2"] = affine_backward(s - T, cache3)
+    d = relu_backward(d, cache2)
+    _, grads["W1"], grads["b1"] = affine_backward(d, cache1)
+    return loss, grads
+
+
+def chained_example():
+    draw = np.random.RandomState(14).randn
+    p = {"W1": draw(4, 5), "b1": draw(5), "W2": draw(5, 3), "b2": draw(3)}
+    return draw(6, 4), draw(6, 3), p
+
+
+# --- what an optimizer does, among the statements: clipping by the norm, a moving average
+
+
+def clipped(X, T, p, v):
+    o = X @ p["W1"] + p["b1"]
+    loss = 0.5 * np.sum((o - T) ** 2)
+    do = o - T
+    dW1, db1 = X.T @ do, do.sum(axis=0)
+    v["dW1"] = 0.9 * v["dW1"] + 0.1 * dW1
+    norm = np.sqrt((dW1**2).sum() + (db1**2).sum())
+    if norm > 1:
+        dW1 = dW1 / norm
+        db1 *= 1 / norm
+    p["W1"] = p["W1"] - 0.1 * v["dW1"]
+    p["b1"] = p["b1"] - 0.1 * db1
+    return loss, dW1, db1
+
+
+def clipped_example():
+    draw = np.random.RandomState(15).randn
+    return draw(6, 4), draw(6, 3), {"W1": draw(4, 3), "b1": draw(3)}, {"dW1": np.zeros((4, 3))}
+
+
+# --- from the error on, and upwards: no loss, and no minus
+
+
+def ascent(X, y, W0, W1):
+    l1 = sigmoid(X @ W0)
+    l2 = sigmoid(l1 @ W1)
+    l2_error = y - l2
+    l2_delta = l2_error * l2 * (1 - l2)
+    l1_error = l2_delta @ W1.T
+    l1_delta = l1_error * l1 * (1 - l1)
+    W1 += l1.T @ l2_delta
+    W0 += X.T @ l1_delta
+    return l2
+
+
+def ascent_example():
+    draw = np.random.RandomState(16).randn
+    return draw(5, 3), (draw(5, 1) > 0) * 1.0, draw(3, 4), draw(4, 1)
