@@ -30,6 +30,7 @@ RIGHT = {  # network -> the function that must have been judged, and how many gr
     "losses": ("mse_prime", 1), "inplace": ("inplace", 4), "encoder": ("Encoder.backward", 1),
     "training": ("Dense.backward", 6), "variant": ("norm_backward_alt", 2), "masked": ("masked", 10),
     "chained": ("affine_backward", 6), "clipped": ("clipped", 3), "ascent": ("ascent", 2),
+    "caller": ("caller_backward", 2),
 }  # fmt: skip
 
 
@@ -58,6 +59,7 @@ FAULTS = [
     ("chained", "return d * (x > 0)", "return d * x", "relu_backward"),
     ("clipped", "db1 = X.T @ do, do.sum(axis=0)", "db1 = X.T @ do, do.mean(axis=0)", "clipped"),
     ("clipped", "dW1 = dW1 / norm", "dW1 = dW1 / len(X)", "clipped"),
+    ("caller", "dz = dout * (1 - o**2)", "dz = dout * (1 - o)", "caller_backward"),
     ("ascent", "l1_delta = l1_error * l1 * (1 - l1)", "l1_delta = l1_error * l1", "ascent"),
     ("masked", "    dh3[h3 <= 0] = 0\n", "", "masked"),
     ("masked", "dh2 *= 1 - h2**2", "dh2 *= 1 - h2", "masked"),

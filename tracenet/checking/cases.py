@@ -144,6 +144,8 @@ def _case(run: Run, block: Block) -> Case:
     if note is None:
         return Case(block, forward, [], {}, [], own, "what it was given was not noted")
     given = incoming(run, note, forward)
+    if forward is not None and given and forward.id in {b.id for b in run.trace.around(block.id)}:
+        forward = _by_cache(run, block, note, given) or forward  # `net` calls `net_backward`
     name = block.function.rpartition(".")[2]
     if not given and DERIVATIVE_NAME.fullmatch(name) and not _of_loss(run, forward):
         return _derivative(run, block, forward, own, note)
@@ -164,6 +166,24 @@ def _case(run: Run, block: Block) -> Case:
     claimed = targets(run, block, note, around)
     claimed += missing(run, claimed, around)
     return Case(block, forward, run.inside[forward.id], begin, claimed, own)
+
+
+def _by_cache(run: Run, block: Block, note: Note, given: list[Named]) -> Block | None:
+    """The forward block that a cache is of, where the name says that it is the caller's own.
+
+    It made or read all that was handed on, and made what has the shape of the gradient.
+    """
+    gradients = {x.id for x in given}
+    kept = {x.id for name, tree in note.args.items() for x in arrays(tree, name)} - gradients
+    around = {b.id for b in run.trace.around(block.id)}
+    for other in reversed(run.trace.blocks):
+        if other.phase != FORWARD or other.id in around or not run.inside[other.id]:
+            continue
+        shapes = {run.shape(x.id) for x in outputs(run, other)}
+        fits = all(run.shape(x.id) in shapes for x in given)
+        if kept and fits and kept <= run.touched_in(other):
+            return other
+    return None
 
 
 def _half(run: Run, note: Note, forward: Block, begin: dict[int, int | None]) -> bool:
