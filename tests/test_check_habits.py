@@ -30,7 +30,8 @@ RIGHT = {  # network -> the function that must have been judged, and how many gr
     "losses": ("mse_prime", 1), "inplace": ("inplace", 4), "encoder": ("Encoder.backward", 1),
     "training": ("Dense.backward", 6), "variant": ("norm_backward_alt", 2), "masked": ("masked", 10),
     "chained": ("affine_backward", 6), "clipped": ("clipped", 3), "ascent": ("ascent", 2),
-    "caller": ("caller_backward", 2),
+    "caller": ("caller_backward", 2), "returned": ("returned", 2), "keyed": ("keyed", 2),
+    "taken": ("taken", 2), "leibniz": ("leibniz", 3), "unjudged": ("unjudged", 2),
 }  # fmt: skip
 
 
@@ -59,6 +60,10 @@ FAULTS = [
     ("chained", "return d * (x > 0)", "return d * x", "relu_backward"),
     ("clipped", "db1 = X.T @ do, do.sum(axis=0)", "db1 = X.T @ do, do.mean(axis=0)", "clipped"),
     ("clipped", "dW1 = dW1 / norm", "dW1 = dW1 / len(X)", "clipped"),
+    ("returned", "return loss, X.T @ e, e.sum(axis=0)", "return loss, X.T @ e, e.mean(axis=0)", "returned"),
+    ("keyed", 'sums["b1"] += e', 'sums["b1"] += e * h', "keyed"),
+    ("taken", "(X.T @ e)", "(X.T @ np.abs(e))", "taken"),
+    ("leibniz", "dout_dnet = 1 - out**2", "dout_dnet = 1 - out", "leibniz"),
     ("caller", "dz = dout * (1 - o**2)", "dz = dout * (1 - o)", "caller_backward"),
     ("ascent", "l1_delta = l1_error * l1 * (1 - l1)", "l1_delta = l1_error * l1", "ascent"),
     ("masked", "    dh3[h3 <= 0] = 0\n", "", "masked"),
@@ -109,6 +114,27 @@ def test_a_regularisation_with_a_wrong_factor_is_wrong(tmp_path):
 
 def test_a_gradient_under_the_next_layers_name_is_said():
     assert "dA2: exact, and really dA1" in str(report("plain"))
+
+
+def test_what_was_not_judged_is_said():
+    found = report("unjudged")
+    assert found.ok and found.unjudged == ("W1",)
+    assert found.sentence() == "The gradients that were found are right; none was found of W1."
+    assert found.to_json()["unjudged"] == ["W1"]
+    assert report("returned").sentence() == "All gradients are right."
+
+
+def test_a_check_that_found_no_gradient_of_a_parameter_is_not_passed():
+    def nothing(X, T, W):
+        h = np.tanh(X @ W)
+        loss = np.sum((h - T) ** 2)
+        dh = 2 * (h - T)
+        return loss, dh
+
+    draw = np.random.RandomState(0).randn
+    found = tracer.check(tracer.trace(nothing, draw(5, 3), draw(5, 2), draw(3, 2)))
+    assert not found.ok and not found.faults, str(found)
+    assert "No gradient of a parameter was found: none of W." in str(found)
 
 
 def test_what_is_handed_on_beside_the_output_is_not_called_overwritten():

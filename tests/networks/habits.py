@@ -540,3 +540,67 @@ def caller(X, T, W):
 def caller_example():
     draw = np.random.RandomState(17).randn
     return draw(5, 3), draw(5, 2), draw(3, 2)
+
+
+# --- gradients without names of their own: returned, under the parameters' keys, only as steps
+
+
+def returned(X, T, p):
+    h = np.tanh(X @ p["W1"] + p["b1"])
+    loss = 0.5 * np.sum((h - T) ** 2)
+    e = (h - T) * (1 - h**2)
+    return loss, X.T @ e, e.sum(axis=0)
+
+
+def keyed(X, T, p):
+    loss = 0.0
+    sums = {name: np.zeros_like(x) for name, x in p.items()}
+    for x, t in zip(X, T):
+        h = np.tanh(x @ p["W1"] + p["b1"])
+        loss += 0.5 * np.sum((h - t) ** 2)
+        e = (h - t) * (1 - h**2)
+        sums["W1"] += np.outer(x, e)
+        sums["b1"] += e
+    return loss, sums
+
+
+def taken(X, T, p):
+    h = np.tanh(X @ p["W1"] + p["b1"])
+    loss = 0.5 * np.sum((h - T) ** 2)
+    e = (h - T) * (1 - h**2)
+    p["W1"] -= 0.1 * (X.T @ e)
+    p["b1"] -= 0.1 * e.sum(axis=0)
+    return loss
+
+
+def leibniz(X, T, p):
+    W, b = p["W1"], p["b1"]
+    net = X @ W + b
+    out = np.tanh(net)
+    E = 0.5 * np.sum((T - out) ** 2)
+    dE_dout = out - T
+    dout_dnet = 1 - out**2
+    dE_dW = X.T @ (dE_dout * dout_dnet)
+    dE_db = (dE_dout * dout_dnet).sum(axis=0)
+    return E, dE_dW, dE_db
+
+
+def unjudged(X, T, p):
+    h = np.tanh(X @ p["W1"])
+    s = h @ p["W2"]
+    loss = 0.5 * np.sum((s - T) ** 2)
+    ds = s - T
+    return loss, h.T @ ds
+
+
+def returned_example():
+    draw = np.random.RandomState(18).randn
+    return draw(6, 4), draw(6, 3), {"W1": draw(4, 3), "b1": draw(3)}
+
+
+keyed_example = taken_example = leibniz_example = returned_example
+
+
+def unjudged_example():
+    draw = np.random.RandomState(19).randn
+    return draw(6, 4), draw(6, 3), {"W1": draw(4, 5), "W2": draw(5, 3)}

@@ -15,9 +15,10 @@ from ..trace import Trace
 from ..tracer import noted
 from .audit import audit
 from .cases import cases
-from .judge import judge
+from .judge import Judged, judge
 from .report import Checked, Report, checked
 from .run import Run
+from .verdict import UNCHECKED
 
 
 def check(what: Trace | Callable[..., Any], *args: Any, **kwargs: Any) -> Report:
@@ -59,7 +60,24 @@ def report(trace: Trace) -> Report:
     judged = judge(run, cases(run))
     rows = [checked(trace, one, audit(run, one.case)) for one in judged]
     why = "" if rows else "No hand-written backward code ran in this trace."
-    return Report(tuple(sorted(rows, key=_worst_first)), why)
+    rows.sort(key=_worst_first)
+    return Report(tuple(rows), why, *_unjudged(run, judged))
+
+
+def _unjudged(run: Run, judged: list[Judged]) -> tuple[tuple[str, ...], bool]:
+    """The parameters that lead to the loss and of which no gradient was judged; whether all are."""
+    if run.loss is None:
+        return (), False
+    base: Callable[[int], int] = lambda id: run.versions.get(id, id)
+    leading = {base(i) for i in run.leading(run.loss)}
+    values = run.trace.values
+    parameters = {
+        i for i in leading & run.tape.leaves.keys() if run.parameter(i) and run.floating(i)
+    }
+    known = {base(t.of) for one in judged for t, v in one.outputs
+             if t.of is not None and v.kind != UNCHECKED}  # fmt: skip
+    missing = sorted(parameters - known)
+    return tuple(values[i].name for i in missing), bool(missing) and len(missing) == len(parameters)
 
 
 def run_backward(trace: Trace) -> None:

@@ -15,6 +15,7 @@ from ..recording.notes import Held, Ref
 from ..words import GRADIENT
 
 _MARKS = (
+    r"d(?:E|L|J|C|loss|cost|error)_?d_?(.+)",
     r"d_?(.+)", r"(?:grad|gradient|g|nabla|delta)s?_?(?:of_)?(.+)", r"(.+?)_?(?:grad|gradient|delta)s?",
     r"nabla_(.+)",
 )  # fmt: skip
@@ -108,6 +109,11 @@ def by_name(gradient: Named, inputs: list[Named]) -> Named | None:
         if same:
             return same[0]
     return None
+
+
+def named_or_keyed(gradient: Named, inputs: list[Named]) -> Named | None:
+    """The input that a gradient is named after, or that has its key."""
+    return by_name(gradient, inputs) or by_key(gradient, inputs)
 
 
 def _tail(holder: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,20 +74,27 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a check found. blocks: worst first. why: why there was nothing to check, or `""`."""
+    """What a check found. blocks: worst first. why: why there was nothing to check, or `""`.
+
+    unjudged: the names of the parameters of which no gradient was judged. untrained: whether that
+    are all there are.
+    """
 
     blocks: tuple[Checked, ...]
     why: str = ""
+    unjudged: tuple[str, ...] = ()
+    untrained: bool = False
 
     @property
     def ok(self) -> bool:
-        """Whether something was checked and nothing is wrong."""
+        """Whether gradients were checked, of a parameter where there is one, and none is wrong."""
         return not any(block.bad for block in self.blocks) and self.checked
 
     @property
     def checked(self) -> bool:
-        """Whether anything could be checked at all."""
-        return any(not block.unchecked for block in self.blocks)
+        """Whether anything could be checked: of a whole pass, the gradient of some parameter."""
+        some = [block for block in self.blocks if not block.unchecked]
+        return any(block.forward or block.bad or not self.untrained for block in some)
 
     @property
     def faults(self) -> tuple[Fault, ...]:
@@ -105,10 +112,13 @@ class Report:
             "ok": self.ok,
             "sentence": self.sentence(),
             "blocks": [_json(b) for b in self.blocks],
+            "unjudged": list(self.unjudged),
         }
 
     def sentence(self) -> str:
         """One sentence that says what to look at."""
+        if self.untrained and not self.checked and self.blocks:
+            return f"No gradient of a parameter was found: none of {listed(self.unjudged)}."
         if not self.blocks or not self.checked:
             whys = dict.fromkeys(why for b in self.blocks if (why := b.why_unchecked))
             return self.why or "Nothing could be checked: " + "; ".join(whys)
@@ -118,10 +128,23 @@ class Report:
         bad = next((b for b in self.blocks if b.bad), None)
         if bad is not None:
             return f"{bad.backward} returns a wrong gradient, but no statement of it was found at fault."
+        found = (
+            "The gradients that were found are right"
+            if self.unjudged
+            else "All gradients are right"
+        )
         scaled = sorted({w for b in self.blocks for w in _conventions(b)})
         if scaled:
-            return f"All gradients are right; by convention {', '.join(scaled)}."
-        return "All gradients are right."
+            found += f"; by convention {', '.join(scaled)}"
+        return (
+            f"{found}; none was found of {listed(self.unjudged)}." if self.unjudged else f"{found}."
+        )
+
+
+def listed(names: Sequence[str], most: int = 6) -> str:
+    """The first of these names, and how many more there are."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def _look(block: Checked, count: int) -> str:

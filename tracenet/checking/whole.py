@@ -14,6 +14,7 @@ from .claims import inputs, missing, targets
 from .match import Named, arrays, bases, by_holder, by_key, by_name
 from .run import Run
 from .target import Target, averaged, stepped, target
+from .unnamed import unnamed
 
 
 def from_loss(run: Run, block: Block, forward: Block | None, own: list[int], note: Note) -> Case:
@@ -177,7 +178,7 @@ def flat_targets(run: Run, block: Block, loss: int) -> list[Target]:
             claim = target(run, gradient, of)
             if all((claim.got, claim.of) != (t.got, t.of) for t in found):  # dW and self.dW
                 found.append(claim)
-    return found
+    return found + unnamed(run, block, loss, inputs, {t.of for t in found})
 
 
 def _left_behind(run: Run, note: Note | None) -> Iterator[Named]:
