@@ -20,3 +20,6 @@ GRADIENT = re.compile(
     r"|.*(grad|delta).*|(.*_)?diffs?(_.*)?|g|upstream.*|(output_)?error|nabla_.*"
 )
 """Names of gradients: `d`, `dZ`, `dout`, `dnext_h`, `grad_output`, `delta`, `nabla_w`; `dim` is none."""
+
+STATE = re.compile(r"[ahcs](_?prev|_?0|_?t)?|(.*_)?(hidden|cell|memory|state)s?(_.*)?")
+"""Names of what a recurrent network remembers: an object of it holds that beside its parameters."""

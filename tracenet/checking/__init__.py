@@ -13,6 +13,7 @@ from ..recording.handwritten import outputs
 from ..records import BACKWARD
 from ..trace import Trace
 from ..tracer import noted
+from ..words import STATE
 from .audit import audit
 from .cases import cases
 from .judge import Judged, judge
@@ -71,13 +72,13 @@ def _unjudged(run: Run, judged: list[Judged]) -> tuple[tuple[str, ...], bool]:
     base: Callable[[int], int] = lambda id: run.versions.get(id, id)
     leading = {base(i) for i in run.leading(run.loss)}
     values = run.trace.values
-    parameters = {
-        i for i in leading & run.tape.leaves.keys() if run.parameter(i) and run.floating(i)
-    }
+    leaves = (i for i in leading & run.tape.leaves.keys() if run.parameter(i) and run.floating(i))
+    parameters = {i for i in leaves if not STATE.fullmatch(values[i].name)}
     known = {base(t.of) for one in judged for t, v in one.outputs
              if t.of is not None and v.kind != UNCHECKED}  # fmt: skip
     missing = sorted(parameters - known)
-    return tuple(values[i].name for i in missing), bool(missing) and len(missing) == len(parameters)
+    names = dict.fromkeys(values[i].name for i in missing)
+    return tuple(names), bool(missing) and len(missing) == len(parameters)
 
 
 def run_backward(trace: Trace) -> None:
