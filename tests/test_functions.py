@@ -384,3 +384,82 @@ def test_text_is_no_loss(capsys):
     f(LINE)
     assert capsys.readouterr().out == traced and not trace.left
     assert math.isfinite(trace.result)
+
+
+@pytest.mark.parametrize("make", [np.random.RandomState, np.random.default_rng])
+@pytest.mark.parametrize("shape", [(7,), (5, 3)])
+def test_a_generator_shuffles_a_traced_array_as_a_plain_one(make, shape):
+    weights = np.arange(np.prod(shape)).reshape(shape) ** 2.0
+
+    def f(x):
+        z = x * 1
+        make(3).shuffle(z)
+        return (z * weights).sum()
+
+    x = RNG.randn(*shape)
+    before = x.copy()
+    trace = tracer.trace(f, x).backward()
+    assert trace.result == f(x) and not trace.left
+    np.testing.assert_allclose(trace.gradient("x"), numerical(partial(f, x), x), rtol=1e-6)
+    np.testing.assert_array_equal(x, before)
+
+
+@pytest.mark.parametrize("index", [(4,), (1, 1), ((1, 1),), (-2,)])
+def test_item_takes_the_element_that_it_says(index):
+    W = RNG.randn(2, 3)
+    trace = tracer.trace(lambda W: W.item(*index) * 2.0, W).backward()
+    expected = np.zeros((2, 3))
+    expected.flat[4] = 2
+    np.testing.assert_array_equal(trace.gradient("W"), expected)
+
+
+KEYWORDS = [
+    lambda W: np.dot(np.ones((2, 3)), b=W).sum(),
+    lambda W: np.tensordot(a=np.ones((2, 3)), b=W, axes=1).sum(),
+    lambda W: np.outer(a=W[0], b=W[1]).sum(),
+    lambda W: (np.tile(A=W, reps=(2, 1)) ** 2).sum(),
+    lambda W: (np.pad(array=W, pad_width=1) ** 2).sum(),
+    lambda W: W.clip(min=0).sum(),
+    lambda W: W.clip(max=0.5).sum(),
+]
+
+
+@pytest.mark.parametrize("f", KEYWORDS)
+def test_operands_may_be_given_by_their_keywords(f):
+    W = RNG.randn(3, 4)
+    trace = tracer.trace(f, W).backward()
+    assert trace.result == f(W)
+    np.testing.assert_allclose(
+        trace.gradient("W"), numerical(partial(f, W), W), rtol=1e-6, atol=1e-9
+    )
+
+
+def test_what_is_saved_leaves_the_trace_and_says_so(tmp_path):
+    def f(x):
+        np.save(tmp_path / "x.npy", x * 2)
+        np.savez(tmp_path / "x.npz", a=x)
+        return np.load(tmp_path / "x.npy").sum() * x.sum()
+
+    with pytest.warns(LeftTraceWarning):
+        trace = tracer.trace(f, LINE)
+    assert [place.why for place in trace.left] == [
+        "np.save wrote it to a file", "np.savez wrote it to a file",
+    ]  # fmt: skip
+
+
+def test_json_writes_traced_numbers(tmp_path):
+    file = tmp_path / "program.py"
+    file.write_text("import json\ndef f(x):\n    return json.dumps({'loss': float(x.sum())})\n")
+    program = tracer.load(file)
+    assert tracer.trace(program.f, LINE).result == program.f(LINE)
+
+
+def test_the_real_part_can_be_written():
+    def f(x):
+        z = x * 1
+        z.real = x * x
+        return z.sum()
+
+    trace = tracer.trace(f, LINE).backward()
+    assert trace.result == f(LINE)
+    np.testing.assert_allclose(trace.gradient("x"), 2 * LINE)

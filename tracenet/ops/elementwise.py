@@ -234,25 +234,37 @@ for _name, _function, _first, _second, _sign in (
 
 
 def _clip_low(g: Any, out: Any, x: Any, low: Any, high: Any) -> Any:
-    return 0 * g if low is None else g * np.less(x, low)
+    if low is None:
+        return 0 * g
+    inside = True if high is None else np.less_equal(low, high)  # where they cross, high wins
+    return g * (np.less(x, low) & inside)
 
 
 def _clip_high(g: Any, out: Any, x: Any, low: Any, high: Any) -> Any:
-    return 0 * g if high is None else g * np.greater(x, high)
+    if high is None:
+        return 0 * g
+    crossed = False if low is None else np.greater(low, high)
+    return g * (np.greater(x, high) | crossed)
 
 
 def _clip_inside(g: Any, out: Any, x: Any, low: Any, high: Any) -> Any:
     """The edges belong to the inside, as in the derivative that autograd and torch take."""
     inside = np.equal(out, x)
+    if low is not None and high is not None:
+        inside &= np.less_equal(low, high)
     return g * inside
 
 
 rule(
     "clip", np.clip, "x low high",
-    backward=(_clip_inside, _clip_low, _clip_high), saves=("x out", "x low", "x high"),
+    backward=(_clip_inside, _clip_low, _clip_high), saves=("x out low high", "x low high", "x low high"),
     formula="clip({x}, {low}, {high})",
     mirrors=("{g} ⊙ [{low} ≤ {x} ≤ {high}]", "{g} ⊙ [{x} < {low}]", "{g} ⊙ [{x} > {high}]"),
-    methods=("clip",), examples=[((3, 4), -0.7, 0.8), ((3, 4), None, 0.8), ((2, 3), (3,), 1.9)],
+    methods=("clip",),
+    examples=[
+        ((3, 4), -0.7, 0.8), ((3, 4), None, 0.8), ((2, 3), (3,), 1.9), ((3, 4), 0.6, -0.4),
+        ((3, 4), (3, 4), (3, 4)),
+    ],
 )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -180,7 +180,7 @@ def normal(
     if rule.variadic:
         operands, rest = list(args[0]), args[1:]
     else:
-        operands, rest, kwargs = _operands(rule, args, kwargs)
+        operands, rest, kwargs = _operands(function, rule, args, kwargs)
     settings = {n: v for n, v in zip(rule.settings, rest) if n not in IGNORED or n == "order"}
     for name, value in kwargs.items():
         if name in IGNORED and not (name == "order" and name in rule.settings):
@@ -206,19 +206,31 @@ def _ordered(settings: dict[str, Any], operands: Sequence[Any]) -> dict[str, Any
     return {**kept, "order": "F"} if order == "F" else kept
 
 
-def _operands(rule: Rule, args: Any, kwargs: dict[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
+def _operands(function: Any, rule: Rule, args: Any, kwargs: Any) -> tuple[Any, Any, dict[str, Any]]:
     count = len(rule.operands)
     if len(args) >= count:
         return args[:count], args[count:], kwargs
     kwargs = dict(kwargs)
-    names = [*rule.operands[len(args) :]]
     operands = list(args)
-    for name in names:
-        key = name if name in kwargs else next((k for k in OTHERWISE if k in kwargs), None)
+    theirs = _parameters(function)
+    for k, name in enumerate(rule.operands[len(args) :], len(args)):
+        called = (name, *theirs[k : k + 1], *OTHERWISE)
+        key = next((n for n in called if n in kwargs), None)
         if key is None:
             break
         operands.append(kwargs.pop(key))
     return operands, (), kwargs
+
+
+@lru_cache(maxsize=512)
+def _parameters(function: Any) -> tuple[str, ...]:
+    """What a function calls its parameters: `a` and `b`, of `np.dot(x, b=W)`."""
+    import inspect
+
+    try:
+        return tuple(inspect.signature(function).parameters)
+    except (TypeError, ValueError):  # ufuncs have no signature; their operands have no names
+        return ()
 
 
 def _as_opaque(function: Any, args: Any, kwargs: Any) -> tuple[Rule, Sequence[Any], dict[str, Any]]:
@@ -361,7 +373,9 @@ def _outwards(x: Array, name: str, bound: Any, args: Any, kwargs: Any) -> Any:
     """`item` keeps being traced; what writes bytes or lists leaves the trace."""
     data = bound(*strip(args), **strip(kwargs))
     if name == "item" and x.tape.open and isinstance(data, float):
-        index = np.unravel_index(args[0] if args else 0, x.shape) if x.ndim else ()
+        at = args[0] if len(args) == 1 else args  # item(5), item(1, 2), item((1, 2)), item()
+        flat = x.ndim and not isinstance(at, tuple)
+        index = np.unravel_index(at % x.size, x.shape) if flat else at or (0,) * x.ndim
         return x.tape.record(
             BY_NAME["getitem"], (x.tape.operand(x),), data, {"index": index}, sys._getframe(2)
         )
@@ -396,6 +410,9 @@ def call_method(x: Array, name: str, args: Any, kwargs: dict[str, Any], frame: A
     out = kwargs.pop("out", None)
     data = bound(*strip(args), **strip(kwargs))
     rule = METHODS[name]
+    if kwargs and getattr(np, name) in ADAPT:  # x.clip(min=0)
+        rule, operands, settings = ADAPT[getattr(np, name)]((x, *args), kwargs)
+        return _result(tape, rule, operands, strip(settings), data, frame)
     if name in ("reshape", "transpose") and not (len(args) == 1 and _sequence(args[0])):
         args = (args,) if args else ()
     count = len(rule.operands) - 1
@@ -509,6 +526,13 @@ def _mutating(tape: Tape, function: Any, args: Any, kwargs: dict[str, Any], fram
     act()
 
 
+def _saved(tape: Tape, function: Any, args: Any, kwargs: dict[str, Any], frame: Any) -> Any:
+    """np.save and its like: what is read from the file again is data."""
+    for x in arrays_in([args, kwargs]):
+        tape.left(x, f"np.{function.__name__} wrote it to a file")
+    return function(*strip(args), **strip(kwargs))
+
+
 def _boolean(tape: Tape, function: Any, args: Any, kwargs: dict[str, Any], frame: Any) -> Any:
     """np.where with a condition alone: positions, which carry no gradient."""
     if len(args) + len(kwargs) == 1:
@@ -540,6 +564,7 @@ SPECIAL: dict[Any, Handler] = {
         _plainly,
     ),
     **dict.fromkeys((np.split, np.array_split, np.hsplit, np.vsplit, np.dsplit), _split),
+    **dict.fromkeys((np.save, np.savez, np.savez_compressed, np.savetxt), _saved),
     np.where: _boolean,
 }  # fmt: skip
 

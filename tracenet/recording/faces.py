@@ -62,6 +62,13 @@ def _real(self: Any) -> Any:
     return _part(self, np.real)
 
 
+def _set_real(self: Any, value: Any) -> None:
+    if np.asarray(self.data).dtype.kind != "c":
+        self[...] = value
+    else:
+        self.data.real = raw(value)
+
+
 def _imag(self: Any) -> Any:
     return _part(self, np.imag)
 
@@ -148,7 +155,7 @@ class Builder:
 def install() -> None:
     """Puts these on the class of traced arrays."""
     named: dict[str, Any] = {
-        "flat": property(Flat, _set_flat), "real": property(_real), "imag": property(_imag),
+        "flat": property(Flat, _set_flat), "real": property(_real, _set_real), "imag": property(_imag),
         "conj": _conj, "conjugate": _conj, "view": _view, "resize": _resize,
         "compress": _compress, "__divmod__": _divmod, "__rdivmod__": _rdivmod,
     }  # fmt: skip

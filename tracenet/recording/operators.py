@@ -6,9 +6,12 @@ with the real data exactly as the untraced code would, and appends one tuple to 
 
 from __future__ import annotations
 
+import opcode
 import operator
 import sys
+import warnings
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -127,6 +130,8 @@ def _getitem(self: Array, index: Any) -> Any:
     if not tape.open or not _carries(data):
         return data
     frame = _getframe(1)
+    if type(data) is np.ndarray and data.base is not None and _calls(frame):
+        data = data.copy()  # x[i], x[j] = x[j], x[i] in compiled code means a list's elements
     if frame is not tape.frame:
         tape.enter(frame)
     x = self.id if self.alias is None else memory.current(tape, self)
@@ -136,6 +141,19 @@ def _getitem(self: Array, index: Any) -> Any:
     if type(data) is np.ndarray and calls.shares(data, mine):
         memory.share(tape, self, out, _GETITEM, settings)
     return out
+
+
+_CALLS = {code for name, code in opcode.opmap.items() if "CALL" in name}
+
+
+@lru_cache(maxsize=1024)
+def _bytes(code: Any) -> bytes:
+    return code.co_code  # type: ignore[no-any-return]  # made anew by Python each time
+
+
+def _calls(frame: Any) -> bool:
+    """Whether a frame is calling something compiled, as `rng.shuffle(x)`, that came here by itself."""
+    return _bytes(frame.f_code)[frame.f_lasti] in _CALLS
 
 
 def _carries(data: Any) -> bool:
@@ -271,6 +289,7 @@ def _install() -> None:
 
 
 _install()
+warnings.filterwarnings("ignore", "you are shuffling a 'Array' object")  # it is right: see _getitem
 from . import arranged, calling, composed, faces, placing  # noqa: E402, F401  they know more functions
 
 __all__ = ["Array", "Tape"]

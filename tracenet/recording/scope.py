@@ -27,7 +27,7 @@ from .calling import vectorized
 from .calls import foreign_rule
 from .namespace import TYPES, is_part, part, traced
 from .tape import foreign
-from .twins import BUILTINS, MATH, math_namespace
+from .twins import BUILTINS, MATH, json_namespace, math_namespace
 
 _swaps: dict[int, tuple[int, dict[str, Any], list[tuple[str, Any, Any]]]] = {}
 _others: dict[tuple[str, int], dict[int, dict[str, Any]]] = {}
@@ -77,6 +77,8 @@ def _twins(namespace: dict[str, Any]) -> list[tuple[str, Any, Any]]:
 def _twin(name: str, value: Any, namespace: dict[str, Any]) -> Any:
     if value is math:
         return math_namespace
+    if isinstance(value, ModuleType) and value.__name__ == "json":
+        return json_namespace(value)
     if isinstance(value, ModuleType):
         return part(value) if is_part(value) else None
     if isinstance(value, FunctionType) and value.__globals__ is namespace:

@@ -9,6 +9,7 @@ import builtins
 import math
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -107,6 +108,34 @@ math_namespace = ModuleType("math", math.__doc__)
 math_namespace.__dict__.update({k: v for k, v in vars(math).items() if not k.startswith("__")})
 math_namespace.__dict__.update({f.__name__: twin for f, twin in MATH.items()})
 
+# ---------------------------------------------------------------------- json
+
+
+def _written(function: Any) -> Callable[..., Any]:
+    """`json.dumps`, which knows a float by its type: a traced one is written as what it is."""
+
+    def traced(*args: Any, default: Any = None, **kwargs: Any) -> Any:
+        def known(x: Any) -> Any:
+            if _kind(x) is Array and isinstance(x.data, builtins.float):
+                return builtins.float(x.data)
+            if default is not None:
+                return default(raw(x))
+            raise TypeError(f"Object of type {_kind(raw(x)).__name__} is not JSON serializable")
+
+        return function(*args, default=known, **kwargs)
+
+    return dressed(traced, function)
+
+
+@cache
+def json_namespace(json: ModuleType) -> ModuleType:
+    """What stands for the module `json`, which is not imported for it."""
+    made = ModuleType("json", json.__doc__)
+    made.__dict__.update({k: v for k, v in vars(json).items() if not k.startswith("__")})
+    made.__dict__.update({name: _written(getattr(json, name)) for name in ("dump", "dumps")})
+    return made
+
+
 # ---------------------------------------------------------------------- builtins
 
 
@@ -183,4 +212,4 @@ BUILTINS: dict[str, Any] = {
     "min": _chosen(builtins.min, np.minimum),
 }
 
-__all__ = ["BUILTINS", "MATH", "math_namespace"]
+__all__ = ["BUILTINS", "MATH", "json_namespace", "math_namespace"]
