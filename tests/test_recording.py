@@ -389,3 +389,79 @@ def test_modules_are_put_back():
     tracer.trace(lambda x: np.zeros(2) + x, np.ones(2))
     assert globals()["np"] is before["np"] is np
     assert "float" not in globals() and "max" not in globals()
+
+
+REACHING = """
+from collections import deque
+from dataclasses import dataclass
+import numpy as np
+
+W, b = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([0.5, -0.5])
+history = []
+
+def inner(x):
+    return np.tanh(x @ W)
+
+def with_globals(x):
+    out = (inner(x) + b).sum()
+    history.append(out)
+    return out
+
+def make():
+    W = np.array([[1.0, 2.0], [3.0, 4.0]])
+    def closure(x):
+        return (x @ W).sum()
+    return closure
+
+closure = make()
+
+def default(x, W=np.array([[1.0, 2.0], [3.0, 4.0]])):
+    return (x @ W).sum()
+
+class Shared:
+    W = np.array([[1.0, 2.0], [3.0, 4.0]])
+    def __call__(self, x):
+        return (x @ self.W).sum()
+
+shared = Shared()
+
+@dataclass(slots=True)
+class First:
+    W: np.ndarray
+
+@dataclass(slots=True)
+class Second(First):
+    b: np.ndarray
+    def __call__(self, x):
+        return (x @ self.W + self.b).sum()
+
+slots = Second(np.array([[1.0, 2.0], [3.0, 4.0]]), np.zeros(2))
+queue = deque([np.array([[1.0, 2.0], [3.0, 4.0]])])
+
+def queued(x, weights=queue):
+    return (x @ weights[0]).sum()
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "weight"),
+    [("with_globals", "W"), ("closure", "W"), ("default", "W"), ("shared", "W"), ("slots", "W"),
+     ("queued", "weights[0]")],
+)  # fmt: skip
+def test_weights_are_found_where_the_code_reaches_them(name, weight, tmp_path):
+    file = tmp_path / "reaching.py"
+    file.write_text(REACHING)
+    program = tracer.load(file)
+    function = getattr(program, name)
+    x = np.array([[0.1, 0.2], [0.3, -0.4], [0.5, 0.6]])
+    trace = tracer.trace(function, x).backward()
+    assert trace.result == function(x)
+    of = x.T @ np.ones((3, 2))
+    if name == "with_globals":
+        of = x.T @ (1 - np.tanh(x @ program.W) ** 2)
+    np.testing.assert_allclose(trace.gradient(weight), of)
+    assert trace.value(weight).role == "parameter"
+    held = [program.W, program.b, program.Shared.W, program.slots.W, program.queue[0],
+            program.default.__defaults__[0], program.closure.__closure__[0].cell_contents]  # fmt: skip
+    assert {type(a) for a in held} == {np.ndarray}
+    assert not program.history or {type(a) for a in program.history} == {np.float64}

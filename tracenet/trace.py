@@ -291,7 +291,9 @@ class Trace:
         inputs = [i for i in floats if leaves[i].role == "input"]
         if all(type(self._tape.values[i]) is not np.ndarray for i in floats):
             return sorted(parameters + inputs)  # of single numbers, every gradient is wanted
-        return parameters or inputs
+        if any(i not in self._tape.reached for i in parameters):
+            return parameters
+        return sorted(parameters + inputs)  # what was only reached may be data as well
 
     def _is_float(self, id: int) -> bool:
         data = self._tape.values[id]

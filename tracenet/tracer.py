@@ -27,6 +27,7 @@ from .recording.expression import planned
 from .recording.keeping import Lean
 from .recording.load import load, read
 from .recording.notes import Notes
+from .recording.reaching import reach
 from .recording.scope import has_backward, program, swap, unswap
 from .recording.script import as_main, part_of
 from .recording.tape import Tape, active, foreign
@@ -79,8 +80,10 @@ def trace(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Trace:
     """Runs `function(*args, **kwargs)` and records every operation on the arrays it was given.
 
     Arrays are found in the arguments and in the dicts, lists, tuples and plain objects among them,
-    and are named after parameters, keys and attributes. The function runs as it would untraced,
-    with bit-identical values, and its side effects happen. `trace.result` is what it returned.
+    and in what the function reaches by itself: globals that it names, its closure, its defaults, the
+    class of an object. They are named after parameters, keys, attributes and variables. The function runs as it would untraced,
+    with bit-identical values, and its side effects happen. `trace.result` is what it returned; of a
+    generator function that is a generator, whose steps are not recorded: pass `lambda: list(f())`.
 
     Raises what the function raises, with a note that names the block and the shapes; the trace up
     to there is the exception's `tracenet_trace`.
@@ -116,6 +119,8 @@ def _run(
         if namespace is not None:
             entrance.variables(namespace)
         wrapped, named = entrance.arguments(function, args, kwargs, names)
+        if namespace is None:
+            reach(entrance, function)
         result = _recorded(tape, function, wrapped, named, entrance)
         return _finished(tape, entrance, function, result)
     except Exception as error:

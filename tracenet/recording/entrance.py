@@ -8,6 +8,8 @@ at the end every traced array in them is put back to a plain one.
 
 from __future__ import annotations
 
+from collections import UserDict, UserList, deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
@@ -15,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from .array import Array
+from .reaching import of_class
 from .roles import holds_state
 from .roles import role as role_of
 from .tape import Leaf, Tape
@@ -44,6 +47,7 @@ class Entrance:
         self._seen: dict[int, Any] = {}  # id of an object -> its traced twin
         self._held: list[Any] = []  # keeps those objects alive, so that ids stay theirs
         self._containers: list[Any] = []
+        self.undo: list[Callable[[], Any]] = []  # what else is put back at the end
         self.kinds: dict[type, Any] = {}  # an object of each class of the user's that was entered
         self._numbers: list[tuple[Any, Any, str, Any]] = []  # floats in containers and objects
 
@@ -56,10 +60,12 @@ class Entrance:
         called = parameters_of(function, len(args))
         for i, name in enumerate(names):
             called[i] = name or called[i]
-        wrapped = [self._enter(arg, name, name, False) for arg, name in zip(args, called)]
-        named = {key: self._enter(arg, key, key, False) for key, arg in kwargs.items()}
+        wrapped = [self.enter(arg, name, name, False) for arg, name in zip(args, called)]
+        named = {key: self.enter(arg, key, key, False) for key, arg in kwargs.items()}
         if isinstance(function, MethodType) and is_plain(function.__self__):
             self._container(function.__self__, "", "")
+        elif is_plain(function):  # an object that can be called
+            self._container(function, "", "")
         for i, (arg, name) in enumerate(zip(args, called)):
             if type(arg) is float:
                 wrapped[i] = self._number(arg, name, name)
@@ -68,7 +74,7 @@ class Entrance:
                 named[key] = self._number(arg, key, key)
         if not self.arrays:
             for container, key, name, path in self._numbers:
-                if isinstance(container, (dict, list)):
+                if isinstance(container, (dict, list, deque)):
                     container[key] = self._number(container[key], name, path)
                 else:
                     number = self._number(getattr(container, key), name, path)
@@ -77,7 +83,7 @@ class Entrance:
 
     def value(self, name: str, value: Any) -> Any:
         """What a variable holds, with traced arrays in place of plain ones."""
-        return self._enter(value, name, name, False)
+        return self.enter(value, name, name, False)
 
     def number(self, name: str, value: float) -> Array:
         """A float that a variable holds, traced; to be called once the arrays are in."""
@@ -92,20 +98,23 @@ class Entrance:
                     namespace[name] = wrapped
         self._containers.append(namespace)
 
-    def _enter(self, x: Any, name: str, path: Any, contained: bool | None) -> Any:
+    def enter(self, x: Any, name: str, path: Any, contained: bool | None) -> Any:
         """contained: whether in a container, so likely a parameter; None: in one of gradients."""
         kind = type(x)
         if kind is np.ndarray and x.dtype != object:
-            return self._array(x, name, path, None, contained)
-        if isinstance(x, (dict, list)) or kind is np.ndarray:
+            return self.array(x, name, path, None, contained)
+        if isinstance(x, (dict, list, deque)) or kind is np.ndarray:
             self._container(x, name, path)
+            return x
+        if isinstance(x, (UserDict, UserList)):
+            self._container(x.data, name, path)
             return x
         if kind in _ATOMS:
             return x
         if kind is Marked:
-            return self._array(x.data, x.name or name, path, x.role, contained)
+            return self.array(x.data, x.name or name, path, x.role, contained)
         if isinstance(x, (np.ndarray, np.inexact)):
-            return self._array(x, name, path, None, contained)
+            return self.array(x, name, path, None, contained)
         if isinstance(x, tuple):
             return self._tuple(x, name, path)
         if is_plain(x):
@@ -114,12 +123,12 @@ class Entrance:
 
     def _tuple(self, x: Any, name: str, path: Any) -> Any:
         kept = None if holds_state(name) else True
-        items = [self._enter(item, f"{name}[{i}]", (path, i), kept) for i, item in enumerate(x)]
+        items = [self.enter(item, f"{name}[{i}]", (path, i), kept) for i, item in enumerate(x)]
         if all(new is old for new, old in zip(items, x)):
             return x
         return tuple(items) if type(x) is tuple else type(x)(*items)
 
-    def _array(
+    def array(
         self, data: Any, name: str, path: Any, role: str | None, contained: bool | None
     ) -> Any:
         if type(data) is int or type(data) is float:
@@ -166,30 +175,32 @@ class Entrance:
                     self._numbers.append((x, key, inner, (path, key)))
                     continue
                 if type(item) is np.ndarray and item.dtype != object:
-                    x[key] = self._array(item, inner, (path, key), None, kept)
+                    x[key] = self.array(item, inner, (path, key), None, kept)
                     continue
-                new = self._enter(item, inner, (path, key), kept)
+                new = self.enter(item, inner, (path, key), kept)
                 if new is not item:
                     x[key] = new
         elif isinstance(x, np.ndarray):  # of objects
             for index, item in np.ndenumerate(x):
                 place = index[0] if len(index) == 1 else index
-                x[index] = self._enter(item, f"{name}[{place}]", (path, place), kept)
-        elif isinstance(x, list):
-            for i, item in enumerate(x):
+                x[index] = self.enter(item, f"{name}[{place}]", (path, place), kept)
+        elif isinstance(x, (list, deque)):
+            for i, item in enumerate(list(x)):
                 if type(item) is float:
                     self._numbers.append((x, i, f"{name}[{i}]", (path, i)))
                     continue
-                new = self._enter(item, f"{name}[{i}]", (path, i), kept)
+                new = self.enter(item, f"{name}[{i}]", (path, i), kept)
                 if new is not item:
                     x[i] = new
         else:
-            self.kinds.setdefault(type(x), x)
+            if type(x) not in self.kinds:
+                self.kinds[type(x)] = x
+                of_class(self, type(x), path)
             for attribute, item in attributes(x):
                 if type(item) is float:
                     self._numbers.append((x, attribute, attribute, (path, "." + attribute)))
                     continue
-                new = self._enter(item, attribute, (path, "." + attribute), kept)
+                new = self.enter(item, attribute, (path, "." + attribute), kept)
                 if new is not item:
                     object.__setattr__(x, attribute, new)
 
@@ -197,6 +208,8 @@ class Entrance:
 
     def restore(self) -> None:
         """Puts plain arrays back into every container that was entered."""
+        for undo in reversed(self.undo):
+            undo()
         done: set[int] = set()
         for container in self._containers:
             unwrap(container, done)
@@ -245,10 +258,14 @@ _LIBRARIES = {
 
 
 def attributes(x: Any) -> list[tuple[str, Any]]:
-    """The data attributes of an object of the user's."""
-    if hasattr(x, "__dict__"):
-        return list(vars(x).items())
-    return [(name, getattr(x, name)) for name in type(x).__slots__ if hasattr(x, name)]
+    """The data attributes of an object of the user's: those in slots of its bases too."""
+    found = list(vars(x).items()) if hasattr(x, "__dict__") else []
+    for kind in type(x).__mro__:
+        slots = kind.__dict__.get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            if not name.startswith("__") and hasattr(x, name):
+                found.append((name, getattr(x, name)))
+    return found
 
 
 def unwrap(x: Any, done: set[int]) -> Any:
@@ -272,7 +289,7 @@ def unwrap(x: Any, done: set[int]) -> Any:
 
 def _unwrap_inside(x: Any, done: set[int]) -> None:
     """The same for what a container holds."""
-    if isinstance(x, (dict, list)):
+    if isinstance(x, (dict, list, deque)):
         for key, item in list(x.items() if isinstance(x, dict) else enumerate(x)):
             new = unwrap(item, done)
             if new is not item:

@@ -1,0 +1,111 @@
+"""The arrays that a program reaches without being given them: globals, closures, defaults, classes.
+
+They are exchanged for traced ones while a trace runs, as those in the arguments are, and put back.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from functools import lru_cache, partial
+from types import CodeType, FunctionType
+from typing import Any
+
+import numpy as np
+
+from .array import Array
+from .roles import holds_state
+from .tape import foreign
+
+_HOLDERS = {np.ndarray, dict, list, tuple, deque}
+"""What is looked into there; an object is known by what it is given to."""
+
+
+@lru_cache(maxsize=1024)
+def _names(code: CodeType) -> tuple[str, ...]:
+    """The globals that code reads, and the functions defined in it."""
+    import dis
+
+    own = [step.argval for step in dis.get_instructions(code) if step.opname == "LOAD_GLOBAL"]
+    inner = [name for x in code.co_consts if isinstance(x, CodeType) for name in _names(x)]
+    return tuple(dict.fromkeys([*own, *inner]))
+
+
+def _put_back(namespace: dict[str, Any], name: str, value: Any) -> None:
+    """Puts a global back, unless the run gave it another value."""
+    if type(namespace.get(name)) is Array:
+        namespace[name] = namespace[name].data if namespace[name].data is not value else value
+
+
+def of_class(entrance: Any, kind: type, path: Any) -> None:
+    """Wraps the arrays that a class of the user's holds for all its objects."""
+    for owner in kind.__mro__:
+        for name, item in list(vars(owner).items()):
+            if type(item) is np.ndarray and item.dtype.kind == "f":
+                twin = entrance.array(item, name, (path, "." + name), None, True)
+                setattr(owner, name, twin)
+                entrance.undo.append(partial(setattr, owner, name, item))
+
+
+def reach(entrance: Any, function: Any) -> None:
+    """Wraps what a function, and those that it calls, reach without having been given it.
+
+    That are the variables of its closure, its defaults, and the globals that its code names.
+    """
+    given = set(entrance.tape.leaves)
+    todo, seen = [function], set()
+    while todo:
+        f = todo.pop()
+        if isinstance(f, partial):
+            todo.append(f.func)
+            continue
+        f = getattr(f, "__func__", f)
+        if not isinstance(f, FunctionType):
+            f = getattr(type(f), "__call__", None)
+        if not isinstance(f, FunctionType) or f.__code__ in seen:
+            continue
+        code = f.__code__
+        seen.add(code)
+        if foreign(code.co_filename):
+            continue
+        for name, cell in zip(code.co_freevars, f.__closure__ or ()):
+            todo += _exchanged(entrance, name, cell, "cell_contents")
+        if f.__defaults__:
+            _defaults(entrance, f)
+        for name in _names(code):
+            value = f.__globals__.get(name)
+            if type(value) is FunctionType:
+                todo.append(value)
+            elif type(value) in _HOLDERS:
+                wrapped = entrance.enter(value, name, name, None if holds_state(name) else True)
+                if wrapped is not value:
+                    f.__globals__[name] = wrapped
+                    entrance.undo.append(partial(_put_back, f.__globals__, name, value))
+    entrance.tape.reached = entrance.tape.leaves.keys() - given
+
+
+def _exchanged(entrance: Any, name: str, holder: Any, attribute: str) -> list[Any]:
+    """Wraps what a cell holds; returns the functions there."""
+    try:
+        value = getattr(holder, attribute)
+    except ValueError:  # a variable that is bound later
+        return []
+    if type(value) is FunctionType:
+        return [value]
+    if type(value) in _HOLDERS:
+        wrapped = entrance.enter(value, name, name, True)
+        if wrapped is not value:
+            setattr(holder, attribute, wrapped)
+            entrance.undo.append(partial(setattr, holder, attribute, value))
+    return []
+
+
+def _defaults(entrance: Any, f: FunctionType) -> None:
+    before, code = f.__defaults__ or (), f.__code__
+    names = code.co_varnames[code.co_argcount - len(before) : code.co_argcount]
+    wrapped = tuple(
+        entrance.enter(x, name, name, False) if type(x) in _HOLDERS else x
+        for x, name in zip(before, names)
+    )
+    if any(new is not old for new, old in zip(wrapped, before)):
+        f.__defaults__ = wrapped
+        entrance.undo.append(partial(setattr, f, "__defaults__", before))
