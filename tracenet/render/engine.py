@@ -111,8 +111,8 @@ def _run(command: list[str], dot: str) -> subprocess.CompletedProcess[bytes]:
         )
     except subprocess.TimeoutExpired:
         raise EngineError(
-            f"Graphviz took more than {TIMEOUT} s: draw less of it, with a smaller depth or "
-            "without values"
+            f"Graphviz took more than {TIMEOUT} s, and nothing was drawn: draw less of it (--depth, "
+            "--focus, --values shapes), or two rows, which tracenet places itself, or write .dot"
         ) from None
     except OSError as error:
         raise NotLoaded(str(error)) from None
