@@ -331,7 +331,7 @@ def test_without_a_rule_the_value_is_recorded_and_the_gradient_an_error(line):
 
 @pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
 @pytest.mark.parametrize(
-    "line", ["np.matrix(x) * 2", "np.float64(x[0, 0])", "sum(v for v in np.nditer(x))",
+    "line", ["np.matrix(x) * 2", "np.float64(x[0, 0])", "sum(v.sum() for v in np.nditer(x, ['external_loop']))",
              "np.array(x.tolist())", "np.fromiter((t for t in x[0]), float)",
              "np.ma.masked_array(x, x > 1).filled(0)"],
 )  # fmt: skip
@@ -463,3 +463,29 @@ def test_the_real_part_can_be_written():
     trace = tracer.trace(f, LINE).backward()
     assert trace.result == f(LINE)
     np.testing.assert_allclose(trace.gradient("x"), 2 * LINE)
+
+
+def doubled_by_nditer(x):
+    z = x * 1
+    with np.nditer(z, op_flags=["readwrite"]) as places:
+        for place in places:
+            place[...] = 2 * place * place
+    return z.sum()
+
+
+def steps_of_nditer(x):
+    z = x * 1
+    places = np.nditer(z, flags=["multi_index"], op_flags=["readwrite"])
+    while not places.finished:
+        z[places.multi_index] = z[places.multi_index] ** 3
+        places[0] = places[0] + 1
+        places.iternext()
+    return z.sum()
+
+
+@pytest.mark.parametrize("f", [doubled_by_nditer, steps_of_nditer])
+def test_what_is_written_through_an_iterator_is_recorded(f):
+    x = RNG.uniform(0.5, 1.5, (2, 3))
+    trace = tracer.trace(f, x).backward()
+    assert trace.result == f(x) and not trace.left
+    np.testing.assert_allclose(trace.gradient("x"), numerical(partial(f, x), x), rtol=1e-6)

@@ -290,6 +290,6 @@ def _install() -> None:
 
 _install()
 warnings.filterwarnings("ignore", "you are shuffling a 'Array' object")  # it is right: see _getitem
-from . import arranged, calling, composed, faces, placing  # noqa: E402, F401  they know more functions
+from . import arranged, calling, composed, faces, iterating, placing  # noqa: E402, F401  they know more functions
 
 __all__ = ["Array", "Tape"]
