@@ -394,6 +394,7 @@ def test_modules_are_put_back():
 REACHING = """
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
 import numpy as np
 
 W, b = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([0.5, -0.5])
@@ -440,13 +441,25 @@ queue = deque([np.array([[1.0, 2.0], [3.0, 4.0]])])
 
 def queued(x, weights=queue):
     return (x @ weights[0]).sum()
+
+def product(W, x):
+    return (x @ W).sum()
+
+held = partial(product, np.array([[1.0, 2.0], [3.0, 4.0]]))
+
+class Log:
+    losses = []
+
+def logged(x, W=np.array([[1.0, 2.0], [3.0, 4.0]])):
+    Log.losses.append((x @ W).sum())
+    return Log.losses[-1]
 """
 
 
 @pytest.mark.parametrize(
     ("name", "weight"),
     [("with_globals", "W"), ("closure", "W"), ("default", "W"), ("shared", "W"), ("slots", "W"),
-     ("queued", "weights[0]")],
+     ("queued", "weights[0]"), ("held", "W"), ("logged", "W")],
 )  # fmt: skip
 def test_weights_are_found_where_the_code_reaches_them(name, weight, tmp_path):
     file = tmp_path / "reaching.py"
@@ -464,4 +477,4 @@ def test_weights_are_found_where_the_code_reaches_them(name, weight, tmp_path):
     held = [program.W, program.b, program.Shared.W, program.slots.W, program.queue[0],
             program.default.__defaults__[0], program.closure.__closure__[0].cell_contents]  # fmt: skip
     assert {type(a) for a in held} == {np.ndarray}
-    assert not program.history or {type(a) for a in program.history} == {np.float64}
+    assert {type(a) for a in [*program.history, *program.Log.losses]} <= {np.float64}

@@ -27,7 +27,7 @@ from .recording.expression import planned
 from .recording.keeping import Lean
 from .recording.load import load, read
 from .recording.notes import Notes
-from .recording.reaching import reach
+from .recording.reaching import bound, reach
 from .recording.scope import has_backward, program, swap, unswap
 from .recording.script import as_main, part_of
 from .recording.tape import Tape, active, foreign
@@ -121,7 +121,7 @@ def _run(
         wrapped, named = entrance.arguments(function, args, kwargs, names)
         if namespace is None:
             reach(entrance, function)
-        result = _recorded(tape, function, wrapped, named, entrance)
+        result = _recorded(tape, bound(entrance, function), wrapped, named, entrance)
         return _finished(tape, entrance, function, result)
     except Exception as error:
         _explain(error, tape, function)

@@ -46,7 +46,7 @@ class Entrance:
         self.arrays = False  # whether any was found: then floats beside them are constants
         self._seen: dict[int, Any] = {}  # id of an object -> its traced twin
         self._held: list[Any] = []  # keeps those objects alive, so that ids stay theirs
-        self._containers: list[Any] = []
+        self.put_back: list[Any] = []  # containers that get plain arrays again at the end
         self.undo: list[Callable[[], Any]] = []  # what else is put back at the end
         self.kinds: dict[type, Any] = {}  # an object of each class of the user's that was entered
         self._numbers: list[tuple[Any, Any, str, Any]] = []  # floats in containers and objects
@@ -96,7 +96,7 @@ class Entrance:
                 wrapped = self.value(name, value)
                 if wrapped is not value:
                     namespace[name] = wrapped
-        self._containers.append(namespace)
+        self.put_back.append(namespace)
 
     def enter(self, x: Any, name: str, path: Any, contained: bool | None) -> Any:
         """contained: whether in a container, so likely a parameter; None: in one of gradients."""
@@ -165,7 +165,7 @@ class Entrance:
             return
         self._seen[id(x)] = x
         self._held.append(x)
-        self._containers.append(x)
+        self.put_back.append(x)
         state = holds_state(name) and (len(name) > 1 or not is_plain(x))  # a model may be called m
         kept = None if state else True
         if isinstance(x, dict):
@@ -211,7 +211,7 @@ class Entrance:
         for undo in reversed(self.undo):
             undo()
         done: set[int] = set()
-        for container in self._containers:
+        for container in self.put_back:
             unwrap(container, done)
 
     def snapshot(self, tree: Any) -> Any:

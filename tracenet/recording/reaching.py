@@ -16,7 +16,8 @@ from .array import Array
 from .roles import holds_state
 from .tape import foreign
 
-_HOLDERS = {np.ndarray, dict, list, tuple, deque}
+_CONTAINERS = {dict, list, deque}
+_HOLDERS = {np.ndarray, tuple, *_CONTAINERS}
 """What is looked into there; an object is known by what it is given to."""
 
 
@@ -75,12 +76,26 @@ def reach(entrance: Any, function: Any) -> None:
             value = f.__globals__.get(name)
             if type(value) is FunctionType:
                 todo.append(value)
+            elif type(value) is type and value.__module__ == f.__module__:
+                entrance.put_back += [x for x in vars(value).values() if type(x) in _CONTAINERS]
             elif type(value) in _HOLDERS:
                 wrapped = entrance.enter(value, name, name, None if holds_state(name) else True)
                 if wrapped is not value:
                     f.__globals__[name] = wrapped
                     entrance.undo.append(partial(_put_back, f.__globals__, name, value))
     entrance.tape.reached = entrance.tape.leaves.keys() - given
+
+
+def bound(entrance: Any, function: Any) -> Any:
+    """A partial function with traced arrays among the arguments that it holds."""
+    if not isinstance(function, partial):
+        return function
+    inner = function.func
+    code = getattr(inner, "__code__", None)
+    names = code.co_varnames if code is not None else [f"x{i}" for i in range(len(function.args))]
+    args = [entrance.enter(x, name, name, False) for x, name in zip(function.args, names)]
+    kwargs = {name: entrance.enter(x, name, name, False) for name, x in function.keywords.items()}
+    return partial(inner, *args, **kwargs)
 
 
 def _exchanged(entrance: Any, name: str, holder: Any, attribute: str) -> list[Any]:
