@@ -51,15 +51,22 @@ def conv_case():
     return conv.loss, (x, w, b, w2), {"w": w, "b": b, "w2": w2}
 
 
+def arrays_of(tree, path=""):
+    """The arrays in nested dicts, by the path of their keys."""
+    if not isinstance(tree, dict):
+        return {path: tree}
+    inner = [arrays_of(item, f"{path}.{key}" if path else key) for key, item in tree.items()]
+    return {name: array for part in inner for name, array in part.items()}
+
+
 def transformer_case():
     params = transformer.make_parameters()
-    x = RNG(4).randn(5, 8)
-    named = {
-        "mlp.c_fc.w": params["mlp"]["c_fc"]["w"],
-        "attn.c_attn.b": params["attn"]["c_attn"]["b"],
-        "ln_1.g": params["ln_1"]["g"],
-    }
-    return transformer.loss, (x, params, 2), named
+    named = arrays_of(params)
+    for array in named.values():  # no two are equal, so that each is found by its content
+        array += 0.1 * RNG(len(array)).randn(*array.shape) + 0.01 * array.ndim
+    for k, array in enumerate(named.values()):
+        array += 0.003 * k
+    return transformer.loss, (RNG(4).randn(5, 8), params, 2), named
 
 
 def layers_case():
