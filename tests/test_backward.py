@@ -6,7 +6,9 @@ import pytest
 
 from tests.networks import course
 from tracenet import tracer
-from tracenet.errors import GradientError, UsageError
+from tracenet.backward import replay
+from tracenet.errors import GradientError, RecordError, UsageError
+from tracenet.recording.absent import Dropped
 
 
 def two_layers(x, y, parameters):
@@ -52,6 +54,34 @@ def test_a_second_backward_starts_afresh():
     trace.update(0.1)
     assert np.array_equal(trace.backward().gradient("W1"), first)
     assert len(trace.ops) == count
+
+
+def test_large_gradients_are_let_go_when_used_and_computed_again_when_asked_for():
+    rng = np.random.RandomState(0)
+    args = rng.randn(64, 64), rng.randn(1, 64), {"W1": rng.randn(64, 64), "W2": rng.randn(1, 64)}
+
+    def network(x, y, parameters):
+        h = np.tanh(parameters["W1"] @ x)
+        h = h + parameters["W1"] @ h  # two uses, so that gradients meet
+        return np.sum((parameters["W2"] @ h - y) ** 2)
+
+    trace = tracer.trace(network, *args).backward()
+    full = replay(trace._tape, trace.data, {trace.loss(): np.float64(1)}, trace._replays[0].wanted)
+    dropped = [id for id, x in enumerate(trace._tape.values) if type(x) is Dropped]
+    shift = full.seeds[trace.loss()] - trace._replays[0].seeds[trace.loss()]
+    assert len(dropped) == 8
+    for id in dropped:
+        assert trace.found(id).shape == (64, 64)
+        np.testing.assert_array_equal(trace.data(id), trace._tape.values[id + shift])
+
+
+def test_gradients_let_go_cannot_come_back_from_other_numbers():
+    W, x = np.full((100, 100), 0.01), np.ones((100, 100))
+    trace = tracer.trace(lambda x, W: np.sum(np.tanh(W @ x)), x, tracer.parameter(W)).backward()
+    dropped = next(i for i, d in enumerate(trace._tape.values) if type(d) is Dropped)
+    W -= 0.1 * trace.gradient("W")
+    with pytest.raises(RecordError, match="W of shape .* was changed after the run"):
+        trace.data(dropped)
 
 
 def test_given_output_gradients():

@@ -10,6 +10,7 @@ replayed by calling that, with the cache that the forward block returned.
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,10 +24,13 @@ from .errors import GradientError, NoRuleError
 from .ops import AtPlaces, Rule, unbroadcast
 from .places import Places
 from .recording import handwritten
-from .recording.absent import Absent, phantom
+from .recording.absent import Absent, Dropped, phantom
 from .recording.keeping import Lean
 from .recording.tape import Tape
 from .records import CODE, MIRROR, SUM
+
+LARGE = 16_384
+"""Gradients of fewer bytes are kept in any case: to let them go would cost more than it gains."""
 
 
 @dataclass(slots=True)
@@ -38,18 +42,24 @@ class Replay:
         ran `("code", visit, first op, last op + 1)`.
     gradients: the last gradient of each value.
     seeds: the gradients that it began with. wanted: the values whose gradients were asked for.
+    large: of how many bytes on the others are let go when they were used.
     """
 
     events: list[tuple[Any, ...]]
     gradients: dict[int, int]
     seeds: dict[int, int]
     wanted: set[int]
+    large: int = sys.maxsize
 
 
-def replay(tape: Tape, data: Any, seeds: Mapping[int, Any], wanted: Iterable[int]) -> Replay:
+def replay(
+    tape: Tape, data: Any, seeds: Mapping[int, Any], wanted: Iterable[int], lean: bool = False
+) -> Replay:
     """Replays the tape backwards from `seeds`, the gradients of some values by their numbers.
 
-    data: the function that gives the data of a value. wanted: the values to go back to.
+    data: the function that gives the data of a value. wanted: the values to go back to. lean:
+    whether large gradients that nobody asked for are let go as soon as they were used, as in code
+    by hand: a `Dropped` stands for each, and `recall` brings them back.
     """
     values = tape.values
     wanted = set(wanted)
@@ -63,11 +73,29 @@ def replay(tape: Tape, data: Any, seeds: Mapping[int, Any], wanted: Iterable[int
     visits = {visit.stop - 1: visit for visit in _usable(tape, stop)} if tape.visits else {}
     if isinstance(values, Lean):
         values.replaying(result)
+    elif lean and not visits:  # code by hand is not run twice
+        result.large = LARGE
     with _unswept():
         _walk(tape, data, result, leads, visits, stop)
     if isinstance(values, Lean):
         values.sweep()
     return result
+
+
+def recall(tape: Tape, data: Any, result: Replay) -> None:
+    """Computes the gradients that a lean replay let go: the same operations on the same numbers."""
+    kept = tape.values
+    seeds = {id: kept[gradient] for id, gradient in result.seeds.items()}
+    start = min(result.seeds.values())
+    tape.values = kept[:start]
+    try:
+        replay(tape, data, seeds, result.wanted)
+        again = tape.values
+    finally:
+        tape.values = kept
+    for id in range(start, len(again)):
+        if type(kept[id]) is Dropped:
+            kept[id] = again[id]
 
 
 @contextmanager
@@ -83,58 +111,96 @@ def _unswept() -> Iterator[None]:
 
 
 def _walk(
-    tape: Tape, data: Any, result: Replay, leads: bytearray, visits: dict[int, Any], k: int
+    tape: Tape, data: Any, result: Replay, leads: bytearray, visits: dict[int, Any], stop: int
 ) -> None:
-    """From the operation before `k` back to the first one."""
-    ndarray, float64 = np.ndarray, np.float64
-    ops, values, events = tape.ops, tape.values, result.events
-    gradients = result.gradients
+    """From the operation before `stop` back to the first one.
+
+    The one loop that every backward pass spends its time in, so operations of one and of two
+    operands, as nearly all are, are mirrored here and not by a function.
+    """
+    ndarray, float64, numbers = np.ndarray, np.float64, (np.float64, float)
+    ops, values, gradients, large = tape.ops, tape.values, result.gradients, result.large
+    found, append, note = gradients.get, values.append, result.events.append
+    kept = result.wanted | result.seeds.keys()
     places = Places(tape, result, leads, _fitted, _add)
-    found, value, keep = gradients.get, values.__getitem__, values.append
-    while k > 0:  # the one loop that every backward pass spends its time in
-        k -= 1
-        if k in visits and _reached(visits[k], gradients):
-            _by_hand(tape, data, result, visits[k], leads)
-            k = visits[k].start
-            continue
+    made: tuple[tuple[int, int], ...]
+    for k in range(stop - 1, -1, -1):
+        if visits:
+            if k >= stop:
+                continue
+            if k in visits and _reached(visits[k], gradients):
+                _by_hand(tape, data, result, visits[k], leads)
+                stop = visits[k].start
+                continue
         rule, out, ins, settings, _, _ = ops[k]
         gradient = found(out)
         if gradient is None or not leads[out]:
             continue
-        backward = rule.backward
-        if type(backward) is not tuple or tape.rewritten:
+        backward, g = rule.backward, values[gradient]
+        if type(backward) is not tuple or tape.rewritten or not len(backward) == len(ins) < 3:
             if type(backward) is AtPlaces and places.mirror(k, gradient):
                 continue
-            backward, ins = _prepared(tape, rule, k)
-            operands, answer = _operands(values, data, leads, ops[k])
-        else:
-            operands = list(map(value, ins))  # a comprehension would be a call for each op
-            answer = values[out]
-        if len(backward) != len(ins):  # an index is read, but has no gradient
-            del operands[len(backward) :]
-        g = values[gradient]
-        made = []
-        for function, target, x in zip(backward, ins, operands):
-            if function is None or not leads[target]:
-                continue
+            made = _mirrored(tape, data, leads, k, g)
+        elif len(ins) == 1:
+            (i,) = ins
+            x, made = values[i], ((i, len(values)),)
             if settings:
-                piece = function(g, answer, *operands, **settings)
+                piece = backward[0](g, values[out], x, **settings)
             else:
-                piece = function(g, answer, *operands)
+                piece = backward[0](g, values[out], x)
             if type(piece) is ndarray and type(x) is ndarray:
-                if piece.shape != x.shape or piece.dtype is not x.dtype:
+                if piece.dtype is not x.dtype or piece.shape != x.shape:
                     piece = _fitted(piece, x)
-            elif type(piece) is not float64 or (type(x) is not float64 and type(x) is not float):
+            elif type(piece) is not float64 or type(x) not in numbers:
                 piece = _fitted(piece, x)
-            made.append((target, len(values)))
-            keep(piece)
+            append(piece)
+        else:
+            i, j = ins
+            x, y, answer, made = values[i], values[j], values[out], ()
+            for_x, for_y = backward
+            if leads[i] and for_x is not None:
+                piece = for_x(g, answer, x, y, **settings) if settings else for_x(g, answer, x, y)
+                if type(piece) is ndarray and type(x) is ndarray:
+                    if piece.dtype is not x.dtype or piece.shape != x.shape:
+                        piece = _fitted(piece, x)
+                elif type(piece) is not float64 or type(x) not in numbers:
+                    piece = _fitted(piece, x)
+                made = ((i, len(values)),)
+                append(piece)
+            if leads[j] and for_y is not None:
+                piece = for_y(g, answer, x, y, **settings) if settings else for_y(g, answer, x, y)
+                if type(piece) is ndarray and type(y) is ndarray:
+                    if piece.dtype is not y.dtype or piece.shape != y.shape:
+                        piece = _fitted(piece, y)
+                elif type(piece) is not float64 or type(y) not in numbers:
+                    piece = _fitted(piece, y)
+                made = (*made, (j, len(values)))
+                append(piece)
         if made:
-            events.append((MIRROR, k, gradient, tuple(made)))
-        for target, id in made:
-            if target in gradients:
-                _add(tape, result, target, id)
-            else:
-                gradients[target] = id
+            note((MIRROR, k, gradient, made))
+            for target, id in made:
+                if target in gradients:
+                    _add(tape, result, target, id)
+                else:
+                    gradients[target] = id
+        if type(g) is ndarray and g.nbytes >= large and out not in kept:
+            values[gradient] = Dropped(g.shape, g.dtype)
+
+
+def _mirrored(
+    tape: Tape, data: Any, leads: bytearray, k: int, g: Any
+) -> tuple[tuple[int, int], ...]:
+    """The gradients of the operands of any operation, from that of its output."""
+    rule, _, ins, settings, _, _ = tape.ops[k]
+    values, made = tape.values, []
+    backward, ins = _prepared(tape, rule, k)
+    operands, answer = _operands(values, data, leads, tape.ops[k])
+    del operands[len(backward) :]  # an index is read, but has no gradient
+    for function, target, x in zip(backward, ins, operands):
+        if function is not None and leads[target]:
+            made.append((target, len(values)))
+            values.append(_fitted(function(g, answer, *operands, **settings), x))
+    return tuple(made)
 
 
 def _prepared(tape: Tape, rule: Rule, k: int) -> tuple[Any, tuple[int, ...]]:
@@ -207,6 +273,9 @@ def _complex(x: Any) -> bool:
 
 def _fitted(piece: Any, x: Any) -> Any:
     """A gradient in the shape and dtype of what it is the gradient of."""
+    if type(piece) is type(x) is np.ndarray and piece.dtype is x.dtype and x.dtype.kind == "f":
+        piece = unbroadcast(piece, x.shape)
+        return piece if piece.shape == x.shape else np.broadcast_to(piece, x.shape)
     if _complex(piece) or _complex(x):
         raise NoRuleError(
             "a gradient would go through complex numbers, which have none here: split that step "
@@ -232,9 +301,16 @@ def _add(tape: Tape, result: Replay, id: int, gradient: int) -> None:
         result.gradients[id] = gradient
         return
     values = tape.values
-    values.append(values[before] + values[gradient])
+    total = values[before] + values[gradient]
+    values.append(total)
     result.gradients[id] = len(values) - 1
     result.events.append((SUM, id, (before, gradient), len(values) - 1))
+    if (
+        type(total) is np.ndarray
+        and total.nbytes >= result.large
+        and before != result.seeds.get(id)
+    ):
+        values[before] = values[gradient] = Dropped(total.shape, total.dtype)
 
 
 def _no_rule(rule: Rule, tape: Tape, op: Any) -> GradientError:

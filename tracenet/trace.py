@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .backward import Replay, replay
+from .backward import Replay, recall, replay
 from .errors import GradientError, RecordError, UsageError
-from .recording.absent import Absent, Later, Placed, restored
+from .recording.absent import Absent, Dropped, Later, Placed, restored
 from .recording.memory import makers, rebuild
 from .recording.tape import Left, Tape
 from .records import BACKWARD, FORWARD, UPDATE, Block, Op, Value
@@ -174,9 +174,13 @@ class Trace:
         tape = self._tape
         data = tape.values[id]
         if isinstance(data, Absent):
-            if type(data) is Placed:
-                return restored(tape.values, id)
-            return rebuild(tape.ops, makers(tape), tape.values, id) if type(data) is Later else data
+            data = self._restored(id)
+            if type(data) is Dropped:
+                for given in tape.probes:
+                    self.found(given)  # raises where it was changed
+                recall(tape, self.data, self._replays[-1])
+                data = self._restored(id)
+            return data
         probe = tape.probes.get(id)
         if probe is not None and not _same(data.flat[:: probe[0]], probe[1]):
             leaf = tape.leaves.get(id)
@@ -186,6 +190,13 @@ class Trace:
                 "are written to, or trace with a copy"
             )
         return data
+
+    def _restored(self, id: int) -> Any:
+        tape = self._tape
+        data = tape.values[id]
+        if type(data) is Placed:
+            return restored(tape.values, id)
+        return rebuild(tape.ops, makers(tape), tape.values, id) if type(data) is Later else data
 
     # ------------------------------------------------------------------ backward
 
@@ -209,7 +220,7 @@ class Trace:
         self._forget_backward()
         seeds = self._seeds(gradients, loss)
         wanted = self._wanted(wrt)
-        self._replays = [replay(self._tape, self.data, seeds, wanted)]
+        self._replays = [replay(self._tape, self.data, seeds, wanted, lean=True)]
         self._changed()
         return self
 

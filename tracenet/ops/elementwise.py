@@ -65,7 +65,7 @@ def _power_base(g: Any, out: Any, x: Any, y: Any) -> Any:
     """y x^(y-1); 0 where y is 0, also at x = 0, since x^0 is 1 everywhere."""
     if type(y) is int or type(y) is float:
         if y == 2:
-            return g * (2 * x)
+            return g * (x + x)
         return g * (y * x ** (y - 1)) if y else g * 0
     return g * np.where(y == 0, 0, y * np.power(x, np.where(y == 0, 1, y - 1)))
 
@@ -91,7 +91,7 @@ rule(
 
 unary("negative", np.negative, lambda g, out, x: -g, "", "−{x}", "−{g}", binds=PRODUCT)
 unary("positive", np.positive, lambda g, out, x: g, "", "{x}", "{g}", mirror_binds=ATOM)
-unary("square", np.square, lambda g, out, x: g * (2 * x), "x", "{x}²", "2 {g} ⊙ {x}", binds=POWER)
+unary("square", np.square, lambda g, out, x: g * (x + x), "x", "{x}²", "2 {g} ⊙ {x}", binds=POWER)
 unary(
     "sqrt",
     np.sqrt,
@@ -147,7 +147,12 @@ unary(
     domain=(0.1, 2),
 )
 unary(
-    "tanh", np.tanh, lambda g, out, x: g * (1 - out * out), "out", "tanh({x})", "{g} ⊙ (1 − {out}²)"
+    "tanh",
+    np.tanh,
+    lambda g, out, x: g * (1.0 - out * out),
+    "out",
+    "tanh({x})",
+    "{g} ⊙ (1 − {out}²)",
 )
 unary("sin", np.sin, lambda g, out, x: g * np.cos(x), "x", "sin({x})", "{g} ⊙ cos({x})")
 unary("cos", np.cos, lambda g, out, x: -g * np.sin(x), "x", "cos({x})", "−{g} ⊙ sin({x})")

@@ -20,11 +20,7 @@ AXES = [
 
 def _back(g: Any, axis: Any, keepdims: bool) -> Any:
     """A reduced gradient with the reduced axes put back as axes of length one."""
-    if axis is None or keepdims or not np.ndim(g):
-        if axis is not None and not keepdims:
-            return np.expand_dims(g, axis)
-        return g
-    return np.expand_dims(g, axis)
+    return g if axis is None or keepdims else np.expand_dims(g, axis)
 
 
 def _spread(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:

@@ -41,6 +41,12 @@ class Later(Absent):
     __slots__ = ()
 
 
+class Dropped(Absent):
+    """A gradient that was used and let go, and is computed again if somebody asks for it."""
+
+    __slots__ = ()
+
+
 READ, ADDED, KEPT = "read", "added", "kept"
 
 

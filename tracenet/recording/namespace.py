@@ -21,6 +21,7 @@ from .array import Array, arrays_in, has_arrays, raw, strip
 
 _getframe = sys._getframe
 _new = object.__new__
+ndarray = np.ndarray
 
 
 def _general(function: Any, role: str) -> Callable[..., Any]:
@@ -60,10 +61,20 @@ def _random(running: Any, function: Any, args: Any, kwargs: Any, frame: Any) -> 
     return running.fresh(data, "random", frame)
 
 
+REDUCTIONS: dict[Any, Any] = {
+    np.sum: ndarray.sum,
+    np.prod: ndarray.prod,
+    np.max: ndarray.max,
+    np.min: ndarray.min,
+}
+"""What these functions come to for an array, by a longer way."""
+
+
 def _direct(function: Any, rule: Rule, count: int) -> Callable[..., Any]:
     """The quick way for a rule with one or two operands, when it is called with just those."""
 
     allowed = frozenset(rule.settings) - calls.IGNORED
+    method = REDUCTIONS.get(function)
 
     def one(*args: Any, **kwargs: Any) -> Any:
         x = args[0] if args else None
@@ -71,7 +82,8 @@ def _direct(function: Any, rule: Rule, count: int) -> Callable[..., Any]:
             return _call(function, "constant", args, kwargs, _getframe(1))
         if kwargs and not calls.simple(kwargs, allowed):
             return _call(function, "constant", args, kwargs, _getframe(1))
-        data = function(x.data, **kwargs)
+        data = x.data
+        data = (function if method is None or type(data) is not ndarray else method)(data, **kwargs)
         running = x.tape
         frame = _getframe(1)
         if frame is not running.frame:

@@ -31,6 +31,7 @@ from .twins import BUILTINS, MATH, json_namespace, math_namespace
 
 _swaps: dict[int, tuple[int, dict[str, Any], list[tuple[str, Any, Any]]]] = {}
 _others: dict[tuple[str, int], dict[int, dict[str, Any]]] = {}
+_backward: dict[int, tuple[int, dict[str, Any], bool]] = {}
 
 
 Swap = list[tuple[dict[str, Any], str, Any, Any]]
@@ -117,23 +118,33 @@ def _paired(name: str, function: FunctionType, namespace: dict[str, Any]) -> Any
     return None
 
 
-_BACKWARD = re.compile(
-    r".*(backward|back_?prop|bprop|bptt|grad|bwd|vjp|derivative|prime).*|(.*_)?back|d_?\w+",
+_named_backward = re.compile(
+    r".*(backward|back_?prop|bprop|bptt|bwd|vjp|derivative|prime).*|(.*_)?back"
+    r"|.*(?<!auto)(?<!my)(?<!micro)grad(?!(ient)?s?_?desc).*"
+    r"|d(?!ata|e(bug|cay|cod|ep|fault|fin|l|mo|nois|ns|riv|scri|tect|v)|i(ag|ct|git|m|r|sc|sp|st|v)"
+    r"|nn|o(_|t|wn)|raw|rop|ump|ynam)_?\w+",
     re.IGNORECASE,
-)
+).fullmatch
+"""Names of backward code: `drelu`, `loss_grad`; `dense`, `dropout` and `gradient_descent` are not."""
 
 
 def has_backward(namespaces: Iterable[dict[str, Any]]) -> bool:
     """Whether a program has backward code of its own, going by the names of its functions."""
-    for namespace in namespaces:
-        for name, value in list(namespace.items()):
-            own = isinstance(value, (FunctionType, type, Block))
-            if own and value.__module__ == namespace.get("__name__") and (
-                _BACKWARD.fullmatch(name)
-                or (isinstance(value, type) and any(map(_BACKWARD.fullmatch, vars(value))))
-            ):  # fmt: skip
-                return True
-    return False
+    return any(map(_has_backward, namespaces))
+
+
+def _has_backward(namespace: dict[str, Any]) -> bool:
+    known = _backward.get(id(namespace))
+    if known is not None and known[0] == len(namespace) and known[1] is namespace:
+        return known[2]
+    found = any(
+        isinstance(value, (FunctionType, type, Block))
+        and value.__module__ == namespace.get("__name__")
+        and (_named_backward(name) or (isinstance(value, type) and any(map(_named_backward, vars(value)))))
+        for name, value in list(namespace.items())
+    )  # fmt: skip
+    _backward[id(namespace)] = (len(namespace), namespace, found)
+    return found
 
 
 def program(function: Any, *given: Any) -> list[dict[str, Any]]:

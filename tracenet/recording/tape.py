@@ -57,6 +57,9 @@ class Call(NamedTuple):
     partner: Any = None  # the `blocks.Visit` of a block with a backward of its own
 
 
+_call = tuple.__new__  # what Call(…) comes to, by a longer way
+
+
 class Leaf(NamedTuple):
     """A value that no operation made."""
 
@@ -206,7 +209,8 @@ class Tape:
         call = stack[-1][1]
         for f in reversed(new):
             back = f.f_back
-            self.calls.append(Call(f.f_code, call, back.f_lasti if back else -1, None, _owner(f)))
+            at = back.f_lasti if back else -1
+            self.calls.append(_call(Call, (f.f_code, call, at, None, _owner(f), None)))
             call = len(self.calls) - 1
             self._push(f, call)
             if self.notes is not None and not foreign(f.f_code.co_filename):
