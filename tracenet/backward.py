@@ -32,6 +32,9 @@ from .records import CODE, MIRROR, SUM
 LARGE = 16_384
 """Gradients of fewer bytes are kept in any case: to let them go would cost more than it gains."""
 
+ALONE = 2
+"""What `sys.getrefcount` says of what one variable alone holds: a sum may be written over it."""
+
 
 @dataclass(slots=True)
 class Replay:
@@ -301,16 +304,15 @@ def _add(tape: Tape, result: Replay, id: int, gradient: int) -> None:
         result.gradients[id] = gradient
         return
     values = tape.values
-    total = values[before] + values[gradient]
-    values.append(total)
+    x, y = values[before], values[gradient]
+    if type(x) is np.ndarray and x.nbytes >= result.large and before != result.seeds.get(id):
+        values[before] = values[gradient] = Dropped(x.shape, x.dtype)
+        alone = x.base is None and sys.getrefcount(x) == ALONE
+        values.append(np.add(x, y, x) if alone else x + y)
+    else:
+        values.append(x + y)
     result.gradients[id] = len(values) - 1
     result.events.append((SUM, id, (before, gradient), len(values) - 1))
-    if (
-        type(total) is np.ndarray
-        and total.nbytes >= result.large
-        and before != result.seeds.get(id)
-    ):
-        values[before] = values[gradient] = Dropped(total.shape, total.dtype)
 
 
 def _no_rule(rule: Rule, tape: Tape, op: Any) -> GradientError:

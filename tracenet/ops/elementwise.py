@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .table import ADAPT, ATOM, BY_NAME, POWER, PRODUCT, SUM, rule
+from .table import ADAPT, ATOM, BY_NAME, POWER, PRODUCT, SUM, rule, unbroadcast
 
 PAIRS = [
     ((3, 4), (3, 4)),
@@ -42,9 +42,16 @@ rule(
     saves=("", ""), formula="{x} + {y}", mirrors=("{g}", "{g}"), binds=SUM, mirror_binds=ATOM,
     examples=PAIRS,
 )  # fmt: skip
+
+
+def _less(g: Any, y: Any) -> Any:
+    """-g, summed first where y was stretched: fewer numbers are negated then."""
+    return -(unbroadcast(g, y.shape) if type(g) is type(y) is np.ndarray else g)
+
+
 rule(
     "subtract", np.subtract, "x y",
-    backward=(lambda g, out, x, y: g, lambda g, out, x, y: -g),
+    backward=(lambda g, out, x, y: g, lambda g, out, x, y: _less(g, y)),
     saves=("", ""), formula="{x} − {y}", mirrors=("{g}", "−{g}"), binds=SUM, examples=PAIRS,
 )  # fmt: skip
 rule(
@@ -53,9 +60,17 @@ rule(
     saves=("y", "x"), formula="{x} ⊙ {y}", mirrors=("{g} ⊙ {y}", "{g} ⊙ {x}"), binds=PRODUCT,
     examples=PAIRS,
 )  # fmt: skip
+
+
+def _denominator(g: Any, out: Any, x: Any, y: Any) -> Any:
+    """-g out / y, summed before it is divided where y was stretched."""
+    made = g * out
+    return (unbroadcast(made, y.shape) if type(made) is type(y) is np.ndarray else made) / -y
+
+
 rule(
     "divide", np.divide, "x y",
-    backward=(lambda g, out, x, y: g / y, lambda g, out, x, y: -g * out / y),
+    backward=(lambda g, out, x, y: g / y, _denominator),
     saves=("y", "y out"), formula="{x} / {y}", mirrors=("{g} / {y}", "−{g} ⊙ {out} / {y}"),
     binds=PRODUCT, domain=(0.5, 2.0), examples=PAIRS,
 )  # fmt: skip
@@ -146,10 +161,21 @@ unary(
     "{g} / (1 + {x})",
     domain=(0.1, 2),
 )
+
+
+def _tanh(g: Any, out: Any, x: Any) -> Any:
+    """g (1 - out²), in one new array."""
+    made = out * out
+    if type(made) is not np.ndarray:
+        return g * (1 - made)
+    np.subtract(1, made, made)
+    return np.multiply(g, made, made)
+
+
 unary(
     "tanh",
     np.tanh,
-    lambda g, out, x: g * (1.0 - out * out),
+    _tanh,
     "out",
     "tanh({x})",
     "{g} ⊙ (1 − {out}²)",

@@ -101,18 +101,18 @@ class Entrance:
     def enter(self, x: Any, name: str, path: Any, contained: bool | None) -> Any:
         """contained: whether in a container, so likely a parameter; None: in one of gradients."""
         kind = type(x)
-        if kind is np.ndarray and x.dtype != object:
+        if kind is np.ndarray and x.dtype.kind != "O":
             return self.array(x, name, path, None, contained)
-        if isinstance(x, (dict, list, deque)) or kind is np.ndarray:
-            self._container(x, name, path)
-            return x
-        if isinstance(x, (UserDict, UserList)):
-            self._container(x.data, name, path)
-            return x
         if kind in _ATOMS:
             return x
         if kind is Marked:
             return self.array(x.data, x.name or name, path, x.role, contained)
+        if isinstance(x, (dict, list, deque)) or kind is np.ndarray:
+            self._container(x, name, path)
+            return x
+        if isinstance(x, (UserDict, UserList)):  # abstract classes: slow to ask for
+            self._container(x.data, name, path)
+            return x
         if isinstance(x, (np.ndarray, np.inexact)):
             return self.array(x, name, path, None, contained)
         if isinstance(x, tuple):
@@ -133,18 +133,19 @@ class Entrance:
     ) -> Any:
         if type(data) is int or type(data) is float:
             return self._marked_number(float(data), name, path, role)
-        if type(data) is np.ndarray and data.dtype.kind not in "fciub":
-            return data
         key = id(data)
         twin = self._seen.get(key)
         if twin is None:
+            kind = data.dtype.kind
+            if kind not in "fciub" and type(data) is np.ndarray:
+                return data
             tape = self.tape
             number = tape.given(data)
             twin = self._seen[key] = Array(data, number, tape)
             self._held.append(data)
             self.arrays = True
             if role is None:
-                role = role_of(name, contained, data.dtype.kind in "fc", not data.ndim)
+                role = role_of(name, contained, kind == "f" or kind == "c", not data.ndim)
             tape.leaves[number] = _leaf(Leaf, (number, role, name, path, -1, -1))
         return twin
 
@@ -174,7 +175,7 @@ class Entrance:
                 if type(item) is float:
                     self._numbers.append((x, key, inner, (path, key)))
                     continue
-                if type(item) is np.ndarray and item.dtype != object:
+                if type(item) is np.ndarray and item.dtype.kind != "O":
                     x[key] = self.array(item, inner, (path, key), None, kept)
                     continue
                 new = self.enter(item, inner, (path, key), kept)
@@ -291,7 +292,7 @@ def _unwrap_inside(x: Any, done: set[int]) -> None:
     """The same for what a container holds."""
     if isinstance(x, (dict, list, deque)):
         for key, item in list(x.items() if isinstance(x, dict) else enumerate(x)):
-            new = unwrap(item, done)
+            new = item.data if type(item) is Array else unwrap(item, done)
             if new is not item:
                 x[key] = new
     elif isinstance(x, np.ndarray):

@@ -116,7 +116,8 @@ def _unary(rule: Rule, function: Callable[[Any], Any]) -> Callable[..., Any]:
         data = function(self.data)
         if not tape.open:
             return data
-        return tape.record(rule, (tape.operand(self),), data, NONE, _getframe(1))
+        x = self.id if self.alias is None else _read(tape, self)
+        return tape.record(rule, (x,), data, NONE, _getframe(1))
 
     return method
 
@@ -201,6 +202,28 @@ def _method(name: str, rule: Rule) -> Callable[..., Any]:
     return method
 
 
+def _product(name: str, rule: Rule) -> Callable[..., Any]:
+    """A method that takes another array, `W.dot(x)`."""
+
+    def method(self: Array, *args: Any, **kwargs: Any) -> Any:
+        tape = self.tape
+        other = args[0] if len(args) == 1 and not kwargs else None
+        if not tape.open or type(self.data) is not np.ndarray or type(other) not in _ARRAYS:
+            return calls.call_method(self, name, args, kwargs, _getframe(1))
+        data = getattr(self.data, name)(raw(other))
+        if not _carries(data):
+            return data
+        return tape.record(
+            rule, (tape.operand(self), tape.operand(other)), data, NONE, _getframe(1)
+        )
+
+    method.__name__ = name
+    return method
+
+
+_ARRAYS = (Array, np.ndarray)
+
+
 def _attribute(name: str) -> property:
     # Not __getattr__: a class that has one reads every attribute of its own slowly.
     return property(lambda self: self.tape.attribute(self, name))
@@ -275,7 +298,7 @@ def _install() -> None:
         rule = calls.rule_of(getattr(np, name))
         setattr(Array, f"__{short}__", _unary(rule, getattr(operator, short)))
     for name, rule in METHODS.items():
-        setattr(Array, name, _method(name, rule))
+        setattr(Array, name, (_product if name == "dot" else _method)(name, rule))
     for kind in (np.ndarray, np.float64):
         for name in dir(kind):  # the rest: flags, nbytes, strides, item, tofile, …
             if not name.startswith("_") and not hasattr(Array, name):

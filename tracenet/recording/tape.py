@@ -33,6 +33,7 @@ PROBES = 61
 """How many elements of a larger array are remembered, to notice if it is changed later."""
 
 _active: Tape | None = None
+ndarray = np.ndarray
 
 
 class Op(NamedTuple):
@@ -148,7 +149,11 @@ class Tape:
         """Writes one operation done in `frame`; returns the traced result."""
         if frame is not self.frame:
             self.enter(frame)
-        return Array(data, self.append(rule, ins, data, settings, frame.f_lasti), self)
+        values = self.values
+        out = len(values)
+        values.append(data)
+        self.ops.append((rule, out, ins, settings, self.call, frame.f_lasti))
+        return Array(data, out, self)
 
     def operand(self, x: Any) -> int:
         """The value that an operand is now; plain data become a constant of the trace."""
@@ -162,13 +167,11 @@ class Tape:
     def given(self, data: Any) -> int:
         """Takes in a value that no operation made; who calls it says what it is, in `leaves`."""
         values = self.values
-        if type(data) is not np.ndarray:
-            values.append(data)
-        elif data.nbytes <= KEPT_BYTES:
-            values.append(data.copy())
-        else:
-            values.append(self.keep(data))
-        return len(values) - 1
+        number = len(values)
+        if type(data) is ndarray:
+            data = data.copy() if data.nbytes <= KEPT_BYTES else self.keep(data)
+        values.append(data)
+        return number
 
     def leaf(self, data: Any, role: str, name: str | None) -> Array:
         """A value that no operation made, and what it is."""
