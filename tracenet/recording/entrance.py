@@ -141,7 +141,8 @@ class Entrance:
                 return data
             tape = self.tape
             number = tape.given(data)
-            twin = self._seen[key] = Array(data, number, tape)
+            twin = self._seen[key] = _new(Array)  # what Array(…) comes to, by a longer way
+            twin.data, twin.id, twin.tape, twin.alias = data, number, tape, None
             self._held.append(data)
             self.arrays = True
             if role is None:
@@ -220,6 +221,7 @@ class Entrance:
         return unwrap(tree, set())
 
 
+_new = object.__new__
 _leaf = tuple.__new__  # a third of the cost of Leaf(…), and every trace pays it
 _ATOMS = {float, int, str, bool, type(None), FunctionType, bytes, complex, range, type}
 
