@@ -40,8 +40,8 @@ ALONE = 2
 class Replay:
     """What a backward pass did, in the order in which it did it.
 
-    events: `("mirror", op, gradient of its output, ((value, gradient), …))`, where two uses of
-        a value met `("sum", value, (gradient, gradient), gradient)`, and where hand-written code
+    events: `("mirror", op, gradient of its output, values, first)`, where the gradients of those
+        values are `first` and those after it; where two uses of a value met `("sum", value, (gradient, gradient), gradient)`, and where hand-written code
         ran `("code", visit, first op, last op + 1)`.
     gradients: the last gradient of each value.
     seeds: the gradients that it began with. wanted: the values whose gradients were asked for.
@@ -126,7 +126,7 @@ def _walk(
     found, append, note = gradients.get, values.append, result.events.append
     kept = result.wanted | result.seeds.keys()
     places = Places(tape, result, leads, _fitted, _add)
-    made: tuple[tuple[int, int], ...]
+    targets: tuple[int, ...]
     for k in range(stop - 1, -1, -1):
         if visits:
             if k >= stop:
@@ -139,14 +139,13 @@ def _walk(
         gradient = found(out)
         if gradient is None or not leads[out]:
             continue
-        backward, g = rule.backward, values[gradient]
+        backward, g, first = rule.backward, values[gradient], len(values)
         if type(backward) is not tuple or tape.rewritten or not len(backward) == len(ins) < 3:
             if type(backward) is AtPlaces and places.mirror(k, gradient):
                 continue
-            made = _mirrored(tape, data, leads, k, g)
+            targets = _mirrored(tape, data, leads, k, g)
         elif len(ins) == 1:
-            (i,) = ins
-            x, made = values[i], ((i, len(values)),)
+            targets, x = ins, values[ins[0]]
             if settings:
                 piece = backward[0](g, values[out], x, **settings)
             else:
@@ -159,7 +158,7 @@ def _walk(
             append(piece)
         else:
             i, j = ins
-            x, y, answer, made = values[i], values[j], values[out], ()
+            x, y, answer, targets = values[i], values[j], values[out], ()
             for_x, for_y = backward
             if leads[i] and for_x is not None:
                 piece = for_x(g, answer, x, y, **settings) if settings else for_x(g, answer, x, y)
@@ -168,7 +167,7 @@ def _walk(
                         piece = _fitted(piece, x)
                 elif type(piece) is not float64 or type(x) not in numbers:
                     piece = _fitted(piece, x)
-                made = ((i, len(values)),)
+                targets = (i,)
                 append(piece)
             if leads[j] and for_y is not None:
                 piece = for_y(g, answer, x, y, **settings) if settings else for_y(g, answer, x, y)
@@ -177,33 +176,32 @@ def _walk(
                         piece = _fitted(piece, y)
                 elif type(piece) is not float64 or type(y) not in numbers:
                     piece = _fitted(piece, y)
-                made = (*made, (j, len(values)))
+                targets = ins if targets else (j,)
                 append(piece)
-        if made:
-            note((MIRROR, k, gradient, made))
-            for target, id in made:
-                if target in gradients:
-                    _add(tape, result, target, id)
-                else:
-                    gradients[target] = id
+        if targets:
+            note((MIRROR, k, gradient, targets, first))
+        for target in targets:
+            if target in gradients:
+                _add(tape, result, target, first)
+            else:
+                gradients[target] = first
+            first += 1
         if type(g) is ndarray and g.nbytes >= large and out not in kept:
             values[gradient] = Dropped(g.shape, g.dtype)
 
 
-def _mirrored(
-    tape: Tape, data: Any, leads: bytearray, k: int, g: Any
-) -> tuple[tuple[int, int], ...]:
-    """The gradients of the operands of any operation, from that of its output."""
+def _mirrored(tape: Tape, data: Any, leads: bytearray, k: int, g: Any) -> tuple[int, ...]:
+    """Makes the gradients of the operands of any operation; returns which operands got one."""
     rule, _, ins, settings, _, _ = tape.ops[k]
-    values, made = tape.values, []
+    values, targets = tape.values, []
     backward, ins = _prepared(tape, rule, k)
     operands, answer = _operands(values, data, leads, tape.ops[k])
     del operands[len(backward) :]  # an index is read, but has no gradient
     for function, target, x in zip(backward, ins, operands):
         if function is not None and leads[target]:
-            made.append((target, len(values)))
+            targets.append(target)
             values.append(_fitted(function(g, answer, *operands, **settings), x))
-    return tuple(made)
+    return tuple(targets)
 
 
 def _prepared(tape: Tape, rule: Rule, k: int) -> tuple[Any, tuple[int, ...]]:

@@ -138,7 +138,8 @@ class _Builder:
         for value, gradient in one.gradients.items():
             self.of.setdefault(gradient, value)
 
-    def _mirrored(self, k: int, gradient: int, made: list[tuple[int, int]]) -> None:
+    def _mirrored(self, k: int, gradient: int, targets: tuple[int, ...], first: int) -> None:
+        made = list(zip(targets, range(first, first + len(targets))))
         rule, out, ins, settings, call, lasti = self.tape.ops[k]
         operands = _operands(ins, made)
         saved = tuple(dict.fromkeys(v for i in operands for v in rule.reads(i, ins, out)))

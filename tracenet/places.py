@@ -63,7 +63,7 @@ class Places:
         like, g = self._like(whole), values[gradient]
         piece = Placed(like, READ, -1, gradient, settings)
         place = len(values)
-        events.append((MIRROR, k, gradient, ((x, place),)))
+        events.append((MIRROR, k, gradient, (x,), place))
         before = gradients.get(x)
         if before is None:
             data, step, now = np.zeros(whole.shape, whole.dtype), piece, place
@@ -94,7 +94,7 @@ class Places:
         g, (x, v) = values[gradient], ins[:2]
         if type(g) is not np.ndarray or g.dtype.kind != "f":
             return False
-        made = []
+        targets, first = [], len(values)
         if leads[v]:
             what = phantom(values[v]) if isinstance(values[v], Absent) else values[v]
             piece = written(g, None, None, what, **settings)
@@ -107,12 +107,12 @@ class Places:
             clear(data, **settings)
             values.append(data)
             self._own[own] = Placed(like, KEPT, gradient, -1, settings)
-            made.append((x, own))
+            targets.append(x)
         if leads[v]:
-            made.append((v, len(values)))
+            targets.append(v)
             values.append(piece)
-        if made:
-            self.result.events.append((MIRROR, k, gradient, tuple(made)))
-        for target, id in made:
+        if targets:
+            self.result.events.append((MIRROR, k, gradient, tuple(targets), first))
+        for id, target in enumerate(targets, first):
             self.meet(self.tape, self.result, target, id)
         return True
