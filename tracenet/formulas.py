@@ -16,6 +16,7 @@ import numpy as np
 from . import notation
 from .diagram import Run, Text, plain
 from .ops import BY_NAME, MIXING, Rule
+from .recording.keeping import SMALL as ALWAYS_KEPT
 from .records import BACKWARD, Op
 from .trace import Trace
 
@@ -254,6 +255,8 @@ class Formulas:
     def _filled(self, template: str, binds: int, terms: dict[str, Any], settings: Any) -> Term:
         runs: list[Run] = []
         pieces = list(_pieces(template))
+        if len(pieces) == 1 and pieces[0][1] in terms:
+            return terms[pieces[0][1]]  # what only passes on binds as it did
         for i, (word, name, raised) in enumerate(pieces):
             if word:
                 runs += _styled(word)
@@ -263,6 +266,10 @@ class Formulas:
                 inside = _bracketed(template, name)
                 sums = i == len(pieces) - 1 and binds == PRODUCT and _prefixed(term.text)
                 part = term.text if inside or raised or sums else _grouped(term, need)
+                if pieces[i + 1 : i + 2] and pieces[i + 1][0].startswith("ᵀ"):
+                    part = _grouped(term, ATOM)  # (W x)ᵀ, which W xᵀ is not
+                    if part[-1:] == (TRANSPOSED,):
+                        part, pieces[i + 1] = part[:-1], (pieces[i + 1][0][1:], "", False)
                 if _is_raised(part) and _raises(pieces[i + 1 : i + 2]):
                     part = (Run("("), *part, Run(")"))  # (a¹)², which a¹² is not
                 runs += [Run(r.text, "sup") for r in part] if raised else part
@@ -297,9 +304,12 @@ def _raises(following: list[tuple[str, str, bool]]) -> bool:
     )
 
 
+TRANSPOSED = Run("T", "sup")
+
+
 def _styled(word: str) -> list[Run]:
     parts = re.split(r"(ᵀ)", word)
-    return [Run("T", "sup") if part == "ᵀ" else Run(part) for part in parts if part]
+    return [TRANSPOSED if part == "ᵀ" else Run(part) for part in parts if part]
 
 
 def _grouped(term: Term, need: int) -> Text:
@@ -319,6 +329,12 @@ def _joined(texts: list[Text]) -> Text:
 
 
 def _number(data: Any) -> str:
+    if (
+        isinstance(data, np.ndarray)
+        and 0 < data.nbytes < ALWAYS_KEPT
+        and np.all(data == data.flat[0])
+    ):
+        data = data.flat[0]  # np.zeros(…), np.full(…): what is the same everywhere is a number
     if np.ndim(data) or not isinstance(data, (int, float, np.number)):
         return "const"
     return f"{float(data):.4g}".replace("-", "−")

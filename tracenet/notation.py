@@ -101,7 +101,7 @@ def split_gradient(name: str) -> tuple[str, bool]:
     word = re.match(r"[A-Za-z]+", rest)
     if word is None:
         return name, False
-    known = word.group() in GREEK or len(word.group()) == 1 or word.group() in ("out", "next")
+    known = word.group() in GREEK or re.fullmatch(r"[a-zA-Z]|[bw][a-z]|out|next", word.group())
     return (rest, True) if known or not rest[0].islower() else (name, False)
 
 

@@ -21,5 +21,8 @@ GRADIENT = re.compile(
 )
 """Names of gradients: `d`, `dZ`, `dout`, `dnext_h`, `grad_output`, `delta`, `nabla_w`; `dim` is none."""
 
+GRADIENTS = re.compile(r"(.*_)?(grads?|gradients?|deltas|nablas?)(_.*)?", re.IGNORECASE)
+"""Names of what holds gradients under the names of the parameters: `grads["W1"]` is dW1."""
+
 STATE = re.compile(r"[ahcs](_?prev|_?0|_?t)?|(.*_)?(hidden|cell|memory|state)s?(_.*)?")
 """Names of what a recurrent network remembers: an object of it holds that beside its parameters."""

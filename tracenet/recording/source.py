@@ -15,6 +15,8 @@ from functools import lru_cache
 from types import CodeType
 from typing import Any
 
+from ..words import GRADIENTS
+from .roles import PARAMETER
 from .tape import Call, Tape, foreign
 
 Span = tuple[int, int, int, int]
@@ -227,10 +229,18 @@ def name_of(target: ast.AST | None, position: int = -1) -> str | None:
     if isinstance(target, ast.Attribute):
         return target.attr
     if isinstance(target, ast.Subscript):
-        return _key(target.slice)  # an element that is written is not the whole
+        return _in(target)  # an element that is written is not the whole
     if isinstance(target, ast.Tuple) and 0 <= position < len(target.elts):
         return name_of(target.elts[position])
     return None
+
+
+def _in(target: ast.Subscript) -> str | None:
+    """The name of what is put under a key: in a container of gradients, `dW1` under `"W1"`."""
+    key, container = _key(target.slice), name_of(target.value)
+    if key is None or container is None or not GRADIENTS.fullmatch(container):
+        return key
+    return f"d{key}" if PARAMETER.fullmatch(key) else key
 
 
 def _key(node: ast.AST | None) -> str | None:
