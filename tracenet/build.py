@@ -16,8 +16,8 @@ from .ops import Rule
 from .recording import source
 from .recording.naming import Names
 from .recording.notes import refs
-from .recording.phases import up_to
 from .recording.partners import pair
+from .recording.phases import up_to
 from .recording.regions import blocks_of
 from .recording.tape import Tape
 from .records import BACKWARD, CODE, MIRROR, UPDATE, Block, Op, Value
