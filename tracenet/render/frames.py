@@ -8,8 +8,9 @@ across its border, `dot` forgets the order of the nodes in a column, and lanes g
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import reduce
+from itertools import pairwise
 
 from ..diagram import Diagram, Frame
 from .label import clean, shortened
@@ -43,7 +44,7 @@ def boxes(diagram: Diagram, placement: Placement) -> list[Fence]:
             places.setdefault(node.column, []).append(placement.places[node.id])
     body = placement.body or placement.area
     found = []
-    for frame, columns in _spans(diagram):
+    for frame, columns in _columns(diagram):
         inside = [area for column in columns for area in places.get(column, ())]
         if inside:
             found.append(_around(frame, reduce(Area.around, inside), body))
@@ -52,33 +53,16 @@ def boxes(diagram: Diagram, placement: Placement) -> list[Fence]:
 
 def walls(diagram: Diagram) -> set[int]:
     """The columns at which a frame begins, and those before which one ends."""
-    follows = _order(diagram)
-    last = {place: column for column, place in follows.items()}
-    found = set()
-    for _, columns in _spans(diagram):
-        found.add(columns[0])
-        found |= {last[place] for place in [follows[columns[-1]] + 1] if place in last}
-    return found
+    after = dict(pairwise(sorted({node.column for node in diagram.nodes})))
+    ends = [(min(columns), max(columns)) for _, columns in _columns(diagram) if columns]
+    return {first for first, _ in ends} | {after[last] for _, last in ends if last in after}
 
 
-def _order(diagram: Diagram) -> dict[int, int]:
-    """The columns that hold something, counted from the left."""
-    return {column: i for i, column in enumerate(sorted({n.column for n in diagram.nodes}))}
-
-
-def _spans(diagram: Diagram) -> Iterator[tuple[Frame, list[int]]]:
-    """Each frame with its columns; a block whose run others interrupt has a frame for each part."""
+def _columns(diagram: Diagram) -> Iterator[tuple[Frame, set[int]]]:
+    """Each frame with its columns, which follow each other: a block is one call."""
     column = {node.id: node.column for node in diagram.nodes}
-    order = _order(diagram)
     for frame in diagram.frames:
-        parts: list[list[int]] = []
-        for number in sorted({column[id] for id in frame.nodes if id in column}):
-            if parts and order[number] == order[parts[-1][-1]] + 1:
-                parts[-1].append(number)
-            else:
-                parts.append([number])
-        for i, part in enumerate(parts):
-            yield replace(frame, id=f"{frame.id}_{i + 1}") if i else frame, part
+        yield frame, {column[id] for id in frame.nodes if id in column}
 
 
 def _around(frame: Frame, inside: Area, body: Area) -> Fence:
