@@ -1,5 +1,5 @@
-"""What tracenet's own placement takes to make an SVG of two rows, and what `dot` takes to place
-the same picture, in one run.
+"""What tracenet's own placement takes to make an SVG of two rows and of operations, and what `dot`
+takes to place the same picture, in one run.
 
 python benchmarks/layout.py [blocks …]
 """
@@ -17,6 +17,7 @@ from tracenet.diagram import Diagram, Edge, Node, Run, Shown
 from tracenet.render import dot, encode
 
 BLOCKS = (10, 100, 1_000, 5_000, 20_000)
+OPS = (1_000, 4_000, 16_000)
 TIMEOUT = 20
 """Seconds that dot may take."""
 
@@ -28,6 +29,8 @@ def main() -> None:
         report(f"{count} blocks", chain(count))
     for count in (10, 100):
         report(f"one weight {count} times", shared(count))
+    for count in OPS:
+        report(f"{count} operations", operations(count))
 
 
 def report(name: str, diagram: Diagram) -> None:
@@ -101,7 +104,27 @@ def shared(count: int) -> Diagram:
         return np.sum(x**2)
 
     weight = np.full((3, 3), 0.1)
-    return tracer.trace(loss, np.ones((3, 1)), weight).backward().diagram(values="shapes")
+    return (
+        tracer.trace(loss, np.ones((3, 1)), weight).backward().diagram(values="shapes", fold=False)
+    )
+
+
+def operations(count: int) -> Diagram:
+    """The op-level view of a recurrent network whose backward pass is replayed, in about so many
+    boxes: operations, their mirrors, weights and gradients."""
+
+    def step(x, h, W, U, b):
+        return np.tanh(W @ x + U @ h + b)
+
+    def loss(xs, h, W, U, b):
+        for x in xs:
+            h = step(x, h, W, U, b)
+        return np.sum(h**2)
+
+    rng = np.random.RandomState(0)
+    weights = rng.randn(4, 3), 0.5 * rng.randn(4, 4), np.zeros((4, 1))
+    data = [rng.randn(3, 1) for _ in range(count // 16)]
+    return tracer.trace(loss, data, np.zeros((4, 1)), *weights).backward().diagram("ops")
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ def order(diagram: Diagram) -> dict[str, int]:
     right to the left, and then the update; blocks in one column and one pass come together.
     """
     blocks = [node for node in diagram.nodes if node.kind not in BESIDE]
-    turns = sorted({_turn(node) for node in blocks})
-    steps = {node.id: turns.index(_turn(node)) + 1 for node in blocks}
+    turns = {turn: i for i, turn in enumerate(sorted({_turn(node) for node in blocks}), 1)}
+    steps = {node.id: turns[_turn(node)] for node in blocks}
     steps |= _beside(diagram, steps)
     for edge in diagram.edges:
         steps[edge.id] = max(steps[edge.tail], steps[edge.head])
