@@ -1,9 +1,12 @@
 """What is drawn: the boxes, where they stand, what is in them, and how they hang together."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
 from tests.networks import course, stepping
+from tests.render.pictures import rnn, rnn_by_hand
 from tests.test_truths import mazur_loss
 from tests.truth import truth
 from tracenet import tracer
@@ -82,6 +85,30 @@ def test_each_op_stands_over_its_mirror():
     for mirror in mirrors:
         assert by_id[mirror.of].column == mirror.column and by_id[mirror.of].lane < mirror.lane
     assert [f.name for f in view.frames] == ["layer 1", "layer 2"]
+
+
+def test_a_backward_pass_by_hand_stands_under_its_forward_blocks():
+    """Also sums over time, which would otherwise pile up where a weight is first used."""
+    trace = rnn_by_hand(4)
+    view, spans = trace.diagram("ops"), {}
+    for box in find(view, "forward"):
+        spans.setdefault(box.block, []).append(box.column)
+    paths = {block.id: "/".join(b.name for b in trace.around(block.id)) for block in trace.blocks}
+    of = {
+        paths[b.id]: paths[b.of] for b in trace.blocks if b.of is not None and paths[b.of] in spans
+    }
+    boxes = [box for box in find(view, "backward") if box.block in of]
+    assert len({box.block for box in boxes}) >= 4
+    for box in boxes:
+        columns = spans[of[box.block]]
+        assert min(columns) <= box.column <= max(columns), box.name
+
+
+def test_sums_of_gradients_over_time_stand_where_the_gradients_are():
+    boxes = find(rnn(6).diagram("ops"), "backward")
+    sums = [box for box in boxes if box.name == "add" and box.block == "loss"]
+    assert len(sums) == 3 * 5  # of Wx, Wh and b, from each step to the one before
+    assert sorted(Counter(box.column for box in sums).values()) == [1] * 5 + [2] * 5
 
 
 def test_depth_opens_blocks():

@@ -1,7 +1,8 @@
 """The op-level picture: each operation in a column of its own, its mirror under it.
 
 Inputs and parameters stand above each use, so that a weight that is used often does not become a
-hub. Where gradients of one value meet, their sum is an operation like any other.
+hub. Where gradients of one value meet, their sum is an operation like any other. A backward pass by
+hand stands under the forward blocks that it is written for.
 """
 
 from __future__ import annotations

@@ -49,8 +49,8 @@ def encode(
     `"both"` (the reader's own, in SVG and HTML) or `"transparent"`. dpi: pixels an inch of a PNG;
     width: its width in pixels, instead.
 
-    Raises UsageError for what does not exist or go together, EngineError where Graphviz is needed
-    and missing.
+    Raises UsageError for what does not exist or go together, EngineError where the picture is too
+    large for the format, or a Graphviz that was asked for is missing.
     """
     suffix = format.lower().removeprefix(".")
     if suffix not in FORMATS:

@@ -1,4 +1,4 @@
-"""tracenet's own placement of the two-row picture, in a time that grows as the picture does.
+"""tracenet's own placement of pictures in rows, in a time that grows as the picture does.
 
 Boxes stand in cells (`grid`), columns as near to each other as boxes and written arrays allow
 (`spacing`), lanes as well (`levels`). Arrows between neighbours are straight; others run along

@@ -16,7 +16,7 @@ from .placement import Placement
 
 
 def placed(diagram: Diagram) -> Placement:
-    """Where everything of a diagram lies. TRACENET_ENGINE (pygraphviz, dot) forces Graphviz."""
+    """Where everything of a diagram lies. TRACENET_ENGINE (pygraphviz, dot) asks for Graphviz."""
     bare = replace(diagram, legend=False)
     found = _placed(bare)
     if diagram.legend:
