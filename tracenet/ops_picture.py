@@ -7,6 +7,7 @@ hand stands under the forward blocks that it is written for.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +24,7 @@ from .diagram import (
 from .drawing import Drawing, checked
 from .leaving import left_in
 from .ops import BY_NAME
-from .records import BACKWARD, FORWARD, UPDATE, Op
+from .records import BACKWARD, FORWARD, UPDATE, Block, Op
 from .trace import Trace
 
 SYMBOLS = {
@@ -54,6 +55,10 @@ class _OpsPicture(Drawing):
         self.last = 0  # the last column
         self.spans: dict[int, tuple[int, int]] = {}  # forward block -> its first and last column
         self.cursor: int | None = None  # the column of the last backward op
+        self.crowd: Counter[int] = Counter()  # block -> its backward ops that are no mirrors
+        self.held: Counter[tuple[int, int]] = (
+            Counter()
+        )  # block, column -> such ops that stand there
         self.ids: set[int] = set()
         self.left = left_in(trace, {op.id: op.id for op in trace.ops})
         self.gradient_box: dict[int, str] = {}  # gradient of a leaf -> its node
@@ -61,6 +66,9 @@ class _OpsPicture(Drawing):
     def made(self, depth: int) -> Diagram:
         shown = [op for op in self.trace.ops if self.backward or op.phase == FORWARD]
         self.ids = {op.id for op in shown}
+        for op in shown:
+            if op.phase == BACKWARD and op.of is None:
+                self.crowd.update(block.id for block in self.trace.around(op.block))
         for op in shown:
             self._place(op)
         if self.backward:
@@ -116,10 +124,20 @@ class _OpsPicture(Drawing):
         self.cursor = self._flowing(op) if maker is None else self.column[maker]
         for block in reversed(self.trace.around(op.block)):
             if block.of in self.spans:
-                first, last = self.spans[block.of]
-                self.cursor = min(max(self.cursor, first), last)
+                self.cursor = self._within(block, self.cursor, maker is None)
                 break
         return self.cursor
+
+    def _within(self, block: Block, column: int, loose: bool) -> int:
+        """The nearest column of the forward block that a backward block is written for; its loose
+        ops are spread from the right to the left over those columns, each with as many."""
+        first, last = self.spans[block.of or 0]
+        column = min(max(column, first), last)
+        share = -(-self.crowd[block.id] // (last - first + 1))
+        while loose and column > first and self.held[block.id, column] >= share:
+            column -= 1
+        self.held[block.id, column] += 1
+        return column
 
     def _flowing(self, op: Op) -> int:
         """How far to the left a backward op has come, by what it reads."""
