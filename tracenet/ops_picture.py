@@ -24,7 +24,7 @@ from .diagram import (
 from .drawing import Drawing, checked
 from .leaving import left_in
 from .ops import BY_NAME
-from .records import BACKWARD, FORWARD, UPDATE, Block, Op
+from .records import BACKWARD, FORWARD, UPDATE, Op
 from .trace import Trace
 
 SYMBOLS = {
@@ -56,9 +56,7 @@ class _OpsPicture(Drawing):
         self.spans: dict[int, tuple[int, int]] = {}  # forward block -> its first and last column
         self.cursor: int | None = None  # the column of the last backward op
         self.crowd: Counter[int] = Counter()  # block -> its backward ops that are no mirrors
-        self.held: Counter[tuple[int, int]] = (
-            Counter()
-        )  # block, column -> such ops that stand there
+        self.run: Counter[int] = Counter()  # block -> those of them that have a column
         self.ids: set[int] = set()
         self.left = left_in(trace, {op.id: op.id for op in trace.ops})
         self.gradient_box: dict[int, str] = {}  # gradient of a leaf -> its node
@@ -117,27 +115,22 @@ class _OpsPicture(Drawing):
 
     def _under(self, op: Op) -> int:
         """The column of a backward op that is no mirror: under what it is the gradient of, if that
-        was computed; else where the gradients that it reads come to, and no further to the left
-        or right than the forward block that its own block is written for."""
+        was computed; in a block by hand from the right to the left under the forward block that it
+        is written for; else where the gradients that it reads have come to."""
         of = self.trace.values[op.outs[0]].of
         maker = self.trace.values[of].op if of is not None else None
+        around = self.trace.around(op.block)
+        self.run.update(block.id for block in around)
         self.cursor = self._flowing(op) if maker is None else self.column[maker]
-        for block in reversed(self.trace.around(op.block)):
+        for block in reversed(around):
             if block.of in self.spans:
-                self.cursor = self._within(block, self.cursor, maker is None)
+                first, last = self.spans[block.of]
+                if maker is None:
+                    before = self.run[block.id] - 1
+                    self.cursor = last - before * (last - first + 1) // self.crowd[block.id]
+                self.cursor = min(max(self.cursor, first), last)
                 break
         return self.cursor
-
-    def _within(self, block: Block, column: int, loose: bool) -> int:
-        """The nearest column of the forward block that a backward block is written for; its loose
-        ops are spread from the right to the left over those columns, each with as many."""
-        first, last = self.spans[block.of or 0]
-        column = min(max(column, first), last)
-        share = -(-self.crowd[block.id] // (last - first + 1))
-        while loose and column > first and self.held[block.id, column] >= share:
-            column -= 1
-        self.held[block.id, column] += 1
-        return column
 
     def _flowing(self, op: Op) -> int:
         """How far to the left a backward op has come, by what it reads."""
