@@ -114,6 +114,21 @@ def test_sums_of_gradients_over_time_stand_where_the_gradients_are():
     assert sorted(Counter(box.column for box in sums).values()) == [1] * 5 + [2] * 5
 
 
+def test_sums_of_a_replayed_pass_stand_in_the_step_whose_gradient_they_add():
+    def step(h, W):
+        return np.tanh(W @ h)
+
+    def loss(h, W):
+        for _ in range(5):
+            h = step(h, W)
+        return np.sum(h)
+
+    view = tracer.trace(loss, np.ones((2, 1)), np.eye(2)).backward().diagram("ops")
+    sums = [box.column for box in find(view, "backward") if box.name == "add"]
+    products = [box.column for box in find(view, "forward") if box.name == "matmul"]
+    assert sorted(sums) == products[:-1]
+
+
 def test_depth_opens_blocks():
     rng = np.random.RandomState(0)
     parameters = {

@@ -123,7 +123,7 @@ class _OpsPicture(Drawing):
         self.run.update(block.id for block in around)
         self.cursor = self._flowing(op) if maker is None else self.column[maker]
         for block in reversed(around):
-            if block.of in self.spans:
+            if block.handwritten and block.of in self.spans:
                 first, last = self.spans[block.of]
                 if maker is None:
                     before = self.run[block.id] - 1
