@@ -16,7 +16,7 @@ from tests.networks import flat
 from tracenet import tracer
 from tracenet.diagram import BACKWARD_LANE, FORWARD_LANE, Diagram, Edge, Node
 from tracenet.records import BACKWARD
-from tracenet.render import encode, engine, frames, place, placing
+from tracenet.render import encode, engine, frames, place, placing, tracks
 from tracenet.render.placement import Block, Box, Shape, Words
 
 from . import pictures, sample
@@ -279,6 +279,17 @@ def test_wide_boxes_reach_under_free_space():
     assert places["c1"].right - places["c1"].left > places["f1"].right - places["f1"].left
     gap = places["f2"].left - places["f1"].right
     assert gap < places["c2"].left - places["c1"].right + 120
+
+
+def test_a_track_leaves_a_box_beside_the_arrows_that_come_from_above():
+    cells = {"W": (0, 1), "x": (0, 1), "a": (1, 1), "b": (1, 2), "c": (1, 3)}
+    nodes = [Node(id, "value", *cell, f"box {id}") for id, cell in cells.items()]
+    pairs = ["Wa", "xa", "ab", "bc", "ac"]
+    edges = [Edge(pair, pair[0], pair[1], "data") for pair in pairs]
+    placement = place.placed(Diagram("ports", "ops", tuple(nodes), tuple(edges)))
+    leaves = line_of(placement, "ac")[0][0]
+    comes = max(line_of(placement, id)[-1][0] for id in ("Wa", "xa"))
+    assert comes + tracks.ROOM <= leaves <= placement.places["a"].right - tracks.ROOM
 
 
 def test_one_weight_is_drawn_at_each_use():
