@@ -1,5 +1,5 @@
-"""What tracenet's own placement takes to make an SVG of two rows, and what `dot` takes to place
-the same picture, in one run.
+"""What tracenet's own placement takes to make an SVG of two rows and of operations, and what `dot`
+takes to place the same picture, in one run; then, what a long run takes from its tape to a file.
 
 python benchmarks/layout.py [blocks …]
 """
@@ -9,14 +9,19 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
 from tracenet import tracer
 from tracenet.diagram import Diagram, Edge, Node, Run, Shown
 from tracenet.render import dot, encode
+from tracenet.trace import Trace
 
 BLOCKS = (10, 100, 1_000, 5_000, 20_000)
+OPS = (1_000, 4_000, 16_000)
+STEPS = (200, 800)
+RNN = Path(__file__).parents[1] / "examples" / "rnn.py"
 TIMEOUT = 20
 """Seconds that dot may take."""
 
@@ -28,6 +33,10 @@ def main() -> None:
         report(f"{count} blocks", chain(count))
     for count in (10, 100):
         report(f"one weight {count} times", shared(count))
+    for count in OPS:
+        report(f"{count} operations", operations(count))
+    for count in STEPS:
+        report_run(f"{count} time steps", unrolled(count))
 
 
 def report(name: str, diagram: Diagram) -> None:
@@ -39,6 +48,27 @@ def report(name: str, diagram: Diagram) -> None:
         f"  own {own:7.3f} s, {busy:.3f} of the processor ({size / 1e6:.1f} MB)  dot {by_dot(diagram)}",
         flush=True,
     )
+
+
+def report_run(name: str, trace: Trace) -> None:
+    """The time from the tape to the records and a diagram, and from that to each format."""
+    start = time.process_time()
+    diagram = trace.diagram(fold=False)
+    took = [f"records and diagram {time.process_time() - start:.2f} s"]
+    for format in ("json", "svg"):
+        start = time.process_time()
+        encode(diagram, format)
+        took.append(f"{format} {time.process_time() - start:.2f} s")
+    print(
+        f"{name:22} {len(diagram.nodes):6} boxes {len(diagram.edges):6} arrows ", *took, flush=True
+    )
+
+
+def unrolled(count: int) -> Trace:
+    """The recurrent network of the examples over so many steps, its backward pass by hand."""
+    net = tracer.load(RNN)
+    times = count // len(net.inputs)
+    return tracer.trace(net.loss, net.inputs * times, net.targets * times, net.h0, net.parameters)
 
 
 def by_dot(diagram: Diagram) -> str:
@@ -101,7 +131,27 @@ def shared(count: int) -> Diagram:
         return np.sum(x**2)
 
     weight = np.full((3, 3), 0.1)
-    return tracer.trace(loss, np.ones((3, 1)), weight).backward().diagram(values="shapes")
+    return (
+        tracer.trace(loss, np.ones((3, 1)), weight).backward().diagram(values="shapes", fold=False)
+    )
+
+
+def operations(count: int) -> Diagram:
+    """The op-level view of a recurrent network whose backward pass is replayed, in about so many
+    boxes: operations, their mirrors, weights and gradients."""
+
+    def step(x, h, W, U, b):
+        return np.tanh(W @ x + U @ h + b)
+
+    def loss(xs, h, W, U, b):
+        for x in xs:
+            h = step(x, h, W, U, b)
+        return np.sum(h**2)
+
+    rng = np.random.RandomState(0)
+    weights = rng.randn(4, 3), 0.5 * rng.randn(4, 4), np.zeros((4, 1))
+    data = [rng.randn(3, 1) for _ in range(count // 16)]
+    return tracer.trace(loss, data, np.zeros((4, 1)), *weights).backward().diagram("ops")
 
 
 if __name__ == "__main__":

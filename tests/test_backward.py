@@ -8,6 +8,7 @@ from tests.networks import course
 from tracenet import tracer
 from tracenet.backward import replay
 from tracenet.errors import GradientError, RecordError, UsageError
+from tracenet.recording import partners
 from tracenet.recording.absent import Dropped
 
 
@@ -213,3 +214,39 @@ def test_a_backward_that_asks_for_what_is_not_there():
         GradientError, match=r"cannot call back\(\): nothing to give it for 'cache'"
     ):
         tracer.trace(lambda x: np.sum(dense(x)), np.ones(2)).backward()
+
+
+def test_partners_of_many_equal_blocks_are_found_by_what_is_their_own(monkeypatch):
+    """Shared weights are touched by all steps; a search among all for each would be quadratic."""
+    looked = []
+    scores = partners._Search._scores
+    monkeypatch.setattr(
+        partners._Search,
+        "_scores",
+        lambda self, block, among, keeps: looked.extend(among) or scores(self, block, among, keeps),
+    )
+    trace = tracer.trace(steps_by_hand, [np.full((2, 1), i / 9) for i in range(40)], np.eye(2))
+    backward = [block for block in trace.blocks if block.phase == "backward" and block.handwritten]
+    assert [trace.blocks[block.of].ordinal for block in backward] == list(range(40, 0, -1))
+    assert len(looked) <= 3 * 40
+
+
+def steps_by_hand(xs, W):
+    h, kept = xs[0], []
+    for x in xs:
+        h, cache = step_forward(x, h, W)
+        kept.append(cache)
+    dh = np.ones_like(h)
+    for cache in reversed(kept):
+        dh = step_backward(dh, cache)
+    return dh
+
+
+def step_forward(x, h, W):
+    new = np.tanh(W @ h + x)
+    return new, (new, W)
+
+
+def step_backward(dh, cache):
+    h, W = cache
+    return W.T @ (dh * (1 - h**2))

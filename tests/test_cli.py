@@ -1,6 +1,7 @@
 """The command, as a person uses it: what it draws, what it says, how it ends."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from tracenet.commands import main
+from tracenet.render import engine, png
 
 ROOT = Path(__file__).parent.parent
 NET = """
@@ -172,7 +174,8 @@ def test_the_users_error_is_theirs(net, tmp_path):
 def test_an_existing_file_survives_a_failure(net, tmp_path, monkeypatch):
     out = tmp_path / "x.svg"
     out.write_text("mine")
-    monkeypatch.setenv("TRACENET_ENGINE", "none")
+    monkeypatch.setenv("TRACENET_ENGINE", "dot")
+    monkeypatch.setenv("PATH", "")
     result = run("render", net, "--call", "loss(x)", "--view", "ops", "-o", out)
     assert result.exit_code == 2 and out.read_text() == "mine"
     assert "no Graphviz could be loaded" in result.stderr and "apt-get install" in result.stderr
@@ -180,6 +183,24 @@ def test_an_existing_file_survives_a_failure(net, tmp_path, monkeypatch):
         assert (
             run("render", net, "--call", "loss(x)", "-o", tmp_path / f"x.{suffix}").exit_code == 0
         )
+
+
+def test_a_picture_at_another_size_or_by_another_hand_is_said(net, tmp_path, monkeypatch):
+    monkeypatch.setattr(png, "MOST_PIXELS", 400_000)
+    result = run("render", net, "--call", "loss(x)", "-o", tmp_path / "x.png")
+    (line,) = [text for text in result.stderr.splitlines() if "dots an inch" in text]
+    assert re.fullmatch(
+        r"tracenet: the PNG is drawn with \d+ dots an inch instead of 192, as \d+ × \d+ pixels: "
+        r"\.svg and \.pdf are sharp at any size",
+        line,
+    )
+    monkeypatch.setenv("TRACENET_ENGINE", "pygraphviz")
+    monkeypatch.setattr(engine, "TIMEOUT", 0.001)
+    result = run("render", net, "--call", "loss(x)", "--view", "ops", "-o", tmp_path / "x.svg")
+    assert result.exit_code == 0 and (tmp_path / "x.svg").read_text().endswith("</svg>\n")
+    assert "tracenet: Graphviz took more than 0.001 s and was stopped: tracenet placed this" in (
+        result.stderr
+    )
 
 
 def test_help_version_completion():

@@ -1,9 +1,12 @@
 """What is drawn: the boxes, where they stand, what is in them, and how they hang together."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
 from tests.networks import course, stepping
+from tests.render.pictures import rnn, rnn_by_hand
 from tests.test_truths import mazur_loss
 from tests.truth import truth
 from tracenet import tracer
@@ -82,6 +85,48 @@ def test_each_op_stands_over_its_mirror():
     for mirror in mirrors:
         assert by_id[mirror.of].column == mirror.column and by_id[mirror.of].lane < mirror.lane
     assert [f.name for f in view.frames] == ["layer 1", "layer 2"]
+
+
+def test_a_backward_pass_by_hand_stands_under_its_forward_blocks():
+    """Also sums over time, which would otherwise pile up where a weight is first used."""
+    trace = rnn_by_hand(4)
+    view, spans = trace.diagram("ops"), {}
+    for box in find(view, "forward"):
+        spans.setdefault(box.block, []).append(box.column)
+    paths = {block.id: "/".join(b.name for b in trace.around(block.id)) for block in trace.blocks}
+    of = {
+        paths[b.id]: paths[b.of] for b in trace.blocks if b.of is not None and paths[b.of] in spans
+    }
+    boxes = [box for box in find(view, "backward") if box.block in of]
+    assert len({box.block for box in boxes}) >= 4
+    for box in boxes:
+        columns = spans[of[box.block]]
+        assert min(columns) <= box.column <= max(columns), box.name
+    step = [box.column for box in boxes if box.block.endswith("step 2 backward")]
+    share = -(-len(step) // len(set(spans[of[boxes[0].block]])))
+    assert max(Counter(step).values()) <= share + 1  # and one that has to stand there
+
+
+def test_sums_of_gradients_over_time_stand_where_the_gradients_are():
+    boxes = find(rnn(6).diagram("ops"), "backward")
+    sums = [box for box in boxes if box.name == "add" and box.block == "loss"]
+    assert len(sums) == 3 * 5  # of Wx, Wh and b, from each step to the one before
+    assert sorted(Counter(box.column for box in sums).values()) == [1] * 5 + [2] * 5
+
+
+def test_sums_of_a_replayed_pass_stand_in_the_step_whose_gradient_they_add():
+    def step(h, W):
+        return np.tanh(W @ h)
+
+    def loss(h, W):
+        for _ in range(5):
+            h = step(h, W)
+        return np.sum(h)
+
+    view = tracer.trace(loss, np.ones((2, 1)), np.eye(2)).backward().diagram("ops")
+    sums = [box.column for box in find(view, "backward") if box.name == "add"]
+    products = [box.column for box in find(view, "forward") if box.name == "matmul"]
+    assert sorted(sums) == products[:-1]
 
 
 def test_depth_opens_blocks():

@@ -1,7 +1,7 @@
 """From the tape to records: values, ops and blocks, in the order in which everything ran.
 
-Done once, when somebody asks. `regions` says what the blocks are, `naming` what the values are
-called.
+Done once, when somebody asks. `regions` says what the blocks are, `partners` which of them belong
+together, `naming` what the values are called.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from .ops import Rule
 from .recording import source
 from .recording.naming import Names
 from .recording.notes import refs
+from .recording.partners import pair
 from .recording.phases import up_to
-from .recording.regions import blocks_of, pair
+from .recording.regions import blocks_of
 from .recording.tape import Tape
 from .records import BACKWARD, CODE, MIRROR, UPDATE, Block, Op, Value
 

@@ -43,6 +43,7 @@ class Drawing:
         self.nodes: list[Node] = []
         self.edges: list[Edge] = []
         self.formulas = Formulas(trace)
+        self._arrays: dict[tuple[int, str | None, int], Shown] = {}
 
     def node(self, kind: str, lane: int, column: int, name: str, **fields: Any) -> str:
         id = f"n{len(self.nodes)}"
@@ -53,12 +54,17 @@ class Drawing:
         self.edges.append(Edge(f"e{len(self.edges)}", tail, head, kind, tuple(shown)))
 
     def array(self, id: int, name: str | None = None, digits: int = 0) -> Shown:
-        """A value as it is drawn."""
+        """A value as it is drawn: in many places, and found out once."""
+        key = id, name, digits or self.digits
+        if key not in self._arrays:
+            self._arrays[key] = self._array(*key)
+        return self._arrays[key]
+
+    def _array(self, id: int, name: str | None, digits: int) -> Shown:
         value = self.trace.values[id]
         data = self.trace.found(id)
         state = {"constant": "constant", "random": "random"}.get(value.role, "")
         text = self.formulas.label(id) if name is None else notation.text(name)
-        digits = digits or self.digits
         found = shown(text, value.key, data, values=self.mode, digits=digits, state=state)
         if value.role == "input" and found.heat and is_image(data):
             return replace(found, heat=(), image=image(found.data))  # type: ignore[arg-type]

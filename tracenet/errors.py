@@ -6,7 +6,7 @@
     ├── RecordError           a step that cannot be recorded as it was asked for
     ├── GradientError         a gradient that does not exist, or was not computed
     │   └── NoRuleError       … because an operation has no backward rule
-    └── EngineError           no Graphviz could be loaded, or Graphviz refused
+    └── EngineError           a picture too large for its format; Graphviz, asked for, is missing
 
 What the traced code raises stays the user's own exception, with a note of block and shapes, and the
 trace up to there as its ``tracenet_trace``.
@@ -46,7 +46,7 @@ class NoRuleError(GradientError):
 
 
 class EngineError(TracenetError):
-    """Graphviz is missing, or did not accept the graph."""
+    """A picture is too large for its format, or Graphviz, asked for, is missing or refuses it."""
 
 
 class LeftTraceWarning(UserWarning):

@@ -33,6 +33,8 @@ LEAST, MOST = -5, 6
 LONGEST = 12
 """Digits of the longest integer that is printed in full."""
 NUMERIC = "biufc"
+NOISE = 1e-13
+"""A mean that is so small beside the elements is what rounding left of 0, other on each machine."""
 
 
 def shown(
@@ -272,7 +274,10 @@ def statistics(array: np.ndarray) -> dict[str, Any]:
         mean = array.mean(dtype=np.promote_types(array.dtype, np.float64))
     if not np.isfinite(mean):
         mean = (array / array.size).sum()
-    return {"min": array.min(), "mean": mean, "max": array.max(), "nan": nan, "infinite": infinite}
+    least, greatest = array.min(), array.max()
+    if array.dtype.kind == "f" and abs(mean) < NOISE * max(abs(least), abs(greatest)):
+        mean = type(mean)(0)
+    return {"min": least, "mean": mean, "max": greatest, "nan": nan, "infinite": infinite}
 
 
 def heat(array: np.ndarray) -> tuple[Heat, float]:

@@ -1,11 +1,13 @@
 """The op-level picture: each operation in a column of its own, its mirror under it.
 
 Inputs and parameters stand above each use, so that a weight that is used often does not become a
-hub. Where gradients of one value meet, their sum is an operation like any other.
+hub. Where gradients of one value meet, their sum is an operation like any other. A backward pass by
+hand stands under the forward blocks that it is written for.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -51,6 +53,10 @@ class _OpsPicture(Drawing):
         self.box: dict[int, str] = {}  # op -> node
         self.column: dict[int, int] = {}  # op -> column
         self.last = 0  # the last column
+        self.spans: dict[int, tuple[int, int]] = {}  # forward block -> its first and last column
+        self.cursor: int | None = None  # the column of the last backward op
+        self.crowd: Counter[int] = Counter()  # block -> its backward ops that are no mirrors
+        self.run: Counter[int] = Counter()  # block -> those of them that have a column
         self.ids: set[int] = set()
         self.left = left_in(trace, {op.id: op.id for op in trace.ops})
         self.gradient_box: dict[int, str] = {}  # gradient of a leaf -> its node
@@ -58,6 +64,9 @@ class _OpsPicture(Drawing):
     def made(self, depth: int) -> Diagram:
         shown = [op for op in self.trace.ops if self.backward or op.phase == FORWARD]
         self.ids = {op.id for op in shown}
+        for op in shown:
+            if op.phase == BACKWARD and op.of is None:
+                self.crowd.update(block.id for block in self.trace.around(op.block))
         for op in shown:
             self._place(op)
         if self.backward:
@@ -87,16 +96,53 @@ class _OpsPicture(Drawing):
 
     def _column(self, op: Op) -> int:
         if op.of is not None:
-            return self.column[op.of]
-        value = self.trace.values[op.outs[0]]
-        if op.phase == BACKWARD and value.of is not None:
-            maker = self.trace.values[value.of].op
-            return self.column[maker] if maker is not None else self._first_use(value.of)
+            self.cursor = self.column[op.of]
+            return self.cursor
+        if op.phase == BACKWARD:
+            return self._under(op)
         if op.phase == UPDATE:
             leaf = next((i for i in op.ins if self.trace.values[i].role == "parameter"), None)
             of = self.trace.values[op.ins[1]].of if leaf is None else leaf
             return self._first_use(of) if of is not None else 1
+        self._widen(op.block, self.last + 1)
         return self.last + 1
+
+    def _widen(self, block: int, column: int) -> None:
+        """Notes a column of a block and of those around it."""
+        for around in self.trace.around(block):
+            first, _ = self.spans.get(around.id, (column, column))
+            self.spans[around.id] = first, column
+
+    def _under(self, op: Op) -> int:
+        """The column of a backward op that is no mirror: under what it is the gradient of, if that
+        was computed; in a block by hand from the right to the left under the forward block that it
+        is written for; else where the gradients that it reads have come to."""
+        of = self.trace.values[op.outs[0]].of
+        maker = self.trace.values[of].op if of is not None else None
+        around = self.trace.around(op.block)
+        self.run.update(block.id for block in around)
+        self.cursor = self._flowing(op) if maker is None else self.column[maker]
+        for block in reversed(around):
+            if block.handwritten and block.of in self.spans:
+                first, last = self.spans[block.of]
+                if maker is None:
+                    before = self.run[block.id] - 1
+                    self.cursor = last - before * (last - first + 1) // self.crowd[block.id]
+                self.cursor = min(max(self.cursor, first), last)
+                break
+        return self.cursor
+
+    def _flowing(self, op: Op) -> int:
+        """How far to the left a backward op has come, by what it reads."""
+        gradients, cache = [], []
+        for id in op.ins:
+            maker = self.trace.values[id].op
+            if maker is not None and self.trace.ops[maker].phase == FORWARD:
+                cache.append(self._first_use(id))
+            elif maker in self.column:
+                gradients.append(self.column[maker])
+        before = self.last if self.cursor is None else self.cursor
+        return min([*(gradients or [before]), *([max(cache)] if cache else [])])
 
     def _first_use(self, value: int) -> int:
         readers = self.trace.readers.get(value, ())

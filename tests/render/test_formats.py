@@ -134,8 +134,9 @@ def test_json_is_strict_and_bounded():
 # ---------------------------------------------------------------------- engines
 
 
-def test_no_engine_is_one_line(monkeypatch):
-    monkeypatch.setenv(engine.CHOICE, "none")
+def test_an_engine_that_is_asked_for_and_missing_is_one_line(monkeypatch):
+    monkeypatch.setenv(engine.CHOICE, "dot")
+    monkeypatch.setattr(shutil, "which", lambda name: None)
     for format in ("svg", "png", "pdf"):
         with pytest.raises(EngineError) as caught:
             encode(sample.operations(), format)
@@ -144,16 +145,34 @@ def test_no_engine_is_one_line(monkeypatch):
 
 
 @pytest.mark.parametrize("format", ["svg", "png", "pdf", "tex", "html", "md"])
-def test_two_rows_need_no_engine(monkeypatch, format):
-    before = encode(sample.skip(), format)
+def test_no_view_needs_an_engine(monkeypatch, format):
+    before = [encode(make(), format) for make in (sample.skip, sample.operations)]
     monkeypatch.setenv(engine.CHOICE, "none")
-    assert encode(sample.skip(), format) == before
+    monkeypatch.setattr(engine, "_run", None)
+    assert [encode(make(), format) for make in (sample.skip, sample.operations)] == before
+
+
+@pytest.mark.parametrize("limit", [0.001, None])
+def test_what_graphviz_gives_up_is_placed_by_tracenet_and_that_is_said(monkeypatch, limit):
+    usual = encode(sample.operations(), "svg")
+    monkeypatch.setenv(engine.CHOICE, "pygraphviz")
+    engine._layout.cache_clear()
+    if limit is not None:
+        monkeypatch.setattr(engine, "TIMEOUT", limit)
+    else:
+        ended = subprocess.CompletedProcess([], -6, b"", b"Assertion failed: lost label")
+        monkeypatch.setattr(engine, "_run", lambda *_: ended)
+    with pytest.warns(UserWarning, match="tracenet placed this picture itself; write .dot") as said:
+        assert encode(sample.operations(), "svg") == usual
+    (line,) = {str(warning.message) for warning in said}
+    assert ("lost label" in line or "took more than 0.001 s" in line) and "\n" not in line
 
 
 def test_a_library_that_does_not_load(monkeypatch):
     def missing(*args):
         raise engine.NotLoaded("libX11.so.6: cannot open")
 
+    monkeypatch.setenv(engine.CHOICE, "pygraphviz")
     monkeypatch.setattr(engine, "_by_wheel", missing)
     engine._layout.cache_clear()
     monkeypatch.setattr(shutil, "which", lambda name: None)
@@ -211,7 +230,8 @@ def test_a_wrong_path_is_one_line(tmp_path, name):
 def test_a_file_stays_when_the_engine_fails(tmp_path, monkeypatch):
     path = tmp_path / "one.svg"
     path.write_text("before")
-    monkeypatch.setenv(engine.CHOICE, "none")
+    monkeypatch.setenv(engine.CHOICE, "dot")
+    monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(EngineError):
         write(sample.operations(), path)
     assert path.read_text() == "before" and len(list(tmp_path.iterdir())) == 1

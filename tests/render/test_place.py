@@ -16,12 +16,11 @@ from tests.networks import flat
 from tracenet import tracer
 from tracenet.diagram import BACKWARD_LANE, FORWARD_LANE, Diagram, Edge, Node
 from tracenet.records import BACKWARD
-from tracenet.render import encode, engine, place, placing
+from tracenet.render import encode, engine, frames, place, placing, tracks
 from tracenet.render.placement import Block, Box, Shape, Words
 
-from . import sample
+from . import pictures, sample
 from .lines import labels, line_of, marks, meet, on_border, over
-from .pictures import CHOSEN
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -44,9 +43,13 @@ def example(name: str, monkeypatch, tmp_path) -> Diagram:
 
 
 def by_hand() -> Diagram:
+    return tracer.trace(flat.step, *by_hand_data()).diagram()
+
+
+def by_hand_data() -> list[np.ndarray | float]:
     rng = np.random.RandomState(6)
     shapes = [(2, 5), (1, 5), (3, 2), (3, 1), (1, 3), (1, 1)]
-    return tracer.trace(flat.step, *(rng.rand(*shape) for shape in shapes), 0.1).diagram()
+    return [*(rng.rand(*shape) for shape in shapes), 0.1]
 
 
 def layer(x, W):
@@ -99,9 +102,46 @@ def awkward() -> Diagram:
     return Diagram("awkward", "blocks", tuple(nodes), tuple(edges))
 
 
+def ops_of(name: str) -> Diagram:
+    """The operations of an example, as it calls itself."""
+    file = EXAMPLES / f"{name}.py"
+    (call, *_) = re.findall("--call '(.+?)'", file.read_text())
+    trace = tracer.trace_call(tracer.load(file), call)
+    if not any(op.phase == BACKWARD for op in trace.ops):
+        trace.backward()
+    return trace.diagram("ops", values="summary")
+
+
+def by_turns() -> Diagram:
+    """Two blocks whose operations alternate in the run."""
+
+    def one(x):
+        for _ in range(3):
+            x = np.tanh(x) * 2
+            yield x
+
+    def loss(x):
+        return np.sum(sum(a + b for a, b in zip(one(x), one(x + 1))))
+
+    return tracer.trace(loss, np.ones(2)).backward().diagram("ops")
+
+
+OPS = {
+    "operations": sample.operations,
+    "ops of rnn": lambda: pictures.rnn(4).diagram("ops"),
+    "ops of rnn by hand": lambda: pictures.rnn_by_hand(4).diagram("ops"),
+    "ops of flat code": lambda: pictures.flat(4).diagram("ops"),
+    "ops by hand": lambda: tracer.trace(flat.step, *by_hand_data()).diagram("ops"),
+    "ops of transformer": lambda: ops_of("transformer"),
+    "ops of cnn": lambda: ops_of("cnn"),
+    "ops of lstm": lambda: ops_of("lstm"),
+    "ops by turns": by_turns,
+}
+
 MADE = {case.__name__: lambda case=case: network(case) for case in networks.CASES}
 MADE |= {"by hand": by_hand, "shared": shared, "dense": dense, "awkward": awkward}
-MADE |= CHOSEN
+MADE |= pictures.CHOSEN
+MADE |= OPS
 MADE |= {name: make for name, make in sample.ALL.items() if make().view == "blocks"}
 HERE = [path.stem for path in sorted(EXAMPLES.glob("*.py"))]
 
@@ -217,6 +257,21 @@ def text(placement, id) -> list[str]:
     return sorted("".join(found).replace("\u00a0", "").replace(" ", ""))
 
 
+def test_frames_hold_their_boxes_and_nothing_else(placed):
+    diagram, placement = placed
+    found = frames.boxes(diagram, placement)
+    for one, two in combinations(found, 2):
+        assert not meet(one.area, two.area), (one.name, two.name)
+    held = set()
+    for fence in found:
+        for node in diagram.nodes:
+            place = placement.places[node.id]
+            inside = fence.area.around(place) == fence.area
+            assert inside or not meet(fence.area, place), (fence.name, node.id)
+            held |= {node.id} if inside else set()
+    assert held >= {id for frame in diagram.frames for id in frame.nodes}
+
+
 def test_wide_boxes_reach_under_free_space():
     """A cache wider than its block takes no more room than it needs in its own row."""
     diagram = sample.mazur()
@@ -224,6 +279,17 @@ def test_wide_boxes_reach_under_free_space():
     assert places["c1"].right - places["c1"].left > places["f1"].right - places["f1"].left
     gap = places["f2"].left - places["f1"].right
     assert gap < places["c2"].left - places["c1"].right + 120
+
+
+def test_a_track_leaves_a_box_beside_the_arrows_that_come_from_above():
+    cells = {"W": (0, 1), "x": (0, 1), "a": (1, 1), "b": (1, 2), "c": (1, 3)}
+    nodes = [Node(id, "value", *cell, f"box {id}") for id, cell in cells.items()]
+    pairs = ["Wa", "xa", "ab", "bc", "ac"]
+    edges = [Edge(pair, pair[0], pair[1], "data") for pair in pairs]
+    placement = place.placed(Diagram("ports", "ops", tuple(nodes), tuple(edges)))
+    leaves = line_of(placement, "ac")[0][0]
+    comes = max(line_of(placement, id)[-1][0] for id in ("Wa", "xa"))
+    assert comes + tracks.ROOM <= leaves <= placement.places["a"].right - tracks.ROOM
 
 
 def test_one_weight_is_drawn_at_each_use():

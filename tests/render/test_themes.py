@@ -126,7 +126,7 @@ def test_resvg_draws_both_as_light():
 
 def test_roles_are_told_apart():
     assert len(set(ROLES.values())) == len(ROLES)
-    assert colours(drawn("default", "light", sample.operations())) <= set(paint().colours)
+    assert colours(drawn("default", "light", sample.operations()).lower()) <= set(paint().colours)
 
 
 # ---------------------------------------------------------------------- formats

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as arrays
 from tracenet import tracer
 from tracenet.bars import BARS, histogram
 from tracenet.diagram import plain
-from tracenet.figures import exponent, shown
+from tracenet.figures import exponent, shown, statistics
 from tracenet.images import LEAST, MOST, image, is_image
 from tracenet.render import encode, palette
 from tracenet.render.label import BAR_HEIGHT
@@ -180,3 +180,9 @@ def test_thumbnails_in_every_format(values):
     marks = [mark for _, group in sheet(diagram).groups for mark in group]
     tallest = {mark.height for mark in marks if isinstance(mark, Box) and mark.fill == QUIET}
     assert (BAR_HEIGHT in tallest) == (values == "histogram")
+
+
+def test_a_mean_that_is_rounding_noise_is_zero():
+    assert statistics(np.array([0.1, 0.2, -0.3]))["mean"] == 0  # 1.85e-17 by NumPy
+    assert statistics(np.array([1.0, -1.0 + 1e-9]))["mean"] == pytest.approx(5e-10)
+    assert statistics(np.array([-128, 127], dtype=np.int8))["mean"] == -0.5

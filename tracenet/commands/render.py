@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ import click
 
 from ..errors import UsageError, unknown
 from .running import Target, kept, run, takes_target, with_backward
-from .saying import print_error, progress
+from .saying import print_error, progress, warnings_said
 
 if TYPE_CHECKING:
     from ..trace import Trace
@@ -161,11 +160,8 @@ def _check_look(suffix: str, look: dict[str, Any], notation: str) -> None:
     if look != {"theme": "default", "ground": "light", "dpi": None, "width": None}:
         from ..render import check_options
 
-        with warnings.catch_warnings(record=True) as found:
-            warnings.simplefilter("always")
+        with warnings_said():  # of a theme that is hard to read
             check_options(suffix, **look)
-        for warning in found:  # of a theme that is hard to read
-            click.echo(f"tracenet: {warning.message}", err=True)
 
 
 def _destination(target: str, output: str | None, format_: str | None) -> tuple[str | None, str]:
@@ -212,7 +208,8 @@ def _write(
 ) -> None:
     from ..render import encode, write_bytes
 
-    data = encode(trace.diagram(**drawing), suffix, **look)
+    with warnings_said():
+        data = encode(trace.diagram(**drawing), suffix, **look)
     if path is None:
         click.echo(data, nl=False)
     else:

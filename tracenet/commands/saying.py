@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -31,6 +32,18 @@ def progress(after: float = 2.0) -> Iterator[Any]:
         yield say
     finally:
         over.set()
+
+
+@contextmanager
+def warnings_said() -> Iterator[None]:
+    """Says each warning that comes up meanwhile once, in one line on standard error."""
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        try:
+            yield
+        finally:
+            for message in dict.fromkeys(str(warning.message) for warning in found):
+                click.echo(f"tracenet: {message}", err=True)
 
 
 def print_error(error: Exception) -> None:

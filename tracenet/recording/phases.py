@@ -98,7 +98,7 @@ def both_passes(
     example; unless a forward function of that name ran before. The first call decides: later ones
     read parameters that an update has made.
     """
-    named = {b.id for b in blocks[1:] if is_backward(_last(b))} if recorded else set()
+    named = {b.id for b in blocks[1:] if is_backward(function_of(b))} if recorded else set()
     first: dict[tuple[str, str], int] = {}
     for id in sorted(named):
         first.setdefault((blocks[id].file, blocks[id].function), id)
@@ -121,20 +121,21 @@ def both_passes(
 def _has_forward(blocks: list[Block], id: int) -> bool:
     """Whether the forward function of a `…_backward` ran before it."""
     mine = stem(blocks[id].function)
-    named = called_backward(_last(blocks[id])) and bool(mine)
+    named = called_backward(function_of(blocks[id])) and bool(mine)
     return named and any(stem(block.function) == mine for block in blocks[1:id])
 
 
-def _last(block: Block) -> str:
+def function_of(block: Block) -> str:
+    """The name of its function, without what the function belongs to."""
     return block.function.rpartition(".")[2]
 
 
 def steps(tape: Tape, blocks: list[Block], block_of: list[int], recorded: int) -> set[int]:
     """The blocks called like a step of an optimizer that read what a backward block made."""
-    named = {b.id for b in blocks[1:] if _STEP.fullmatch(_last(b))}
+    named = {b.id for b in blocks[1:] if _STEP.fullmatch(function_of(b))}
     if not named:
         return set()
-    backward = {b.id for b in blocks[1:] if is_backward(_last(b))}
+    backward = {b.id for b in blocks[1:] if is_backward(function_of(b))}
     gradients: set[int] = set()
     found: set[int] = set()
     for _, out, ins, _, call, _ in tape.ops[:recorded]:
@@ -159,14 +160,14 @@ def set_phases(
     blocks[0] = replace(blocks[0], phase=FORWARD)
     for i, block in enumerate(blocks[1:], 1):
         around = blocks[block.parent or 0].phase
-        phase = _phase(_last(block), around, i in steps) if block.file else around
-        said = _last(block) in _PAIRS.get().values()
+        phase = _phase(function_of(block), around, i in steps) if block.file else around
+        said = function_of(block) in _PAIRS.get().values()
         if phase == FORWARD and not said and i in codes and computes_gradients(codes[i]):
             phase = BACKWARD
         if phase == BACKWARD and around == FORWARD and (block.file, block.function) in both:
             phase = FORWARD
         named = phase == FORWARD
-        name = block.name if named or block.ordinal else _last(block)
+        name = block.name if named or block.ordinal else function_of(block)
         blocks[i] = replace(block, phase=phase, name=name, handwritten=phase == BACKWARD)
 
 

@@ -12,10 +12,10 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
-from ..records import BACKWARD, FORWARD, Block, Op
+from ..records import FORWARD, Block
 from ..words import FORWARD_METHODS
 from . import source
-from .phases import both_passes, is_backward, set_phases, stem, steps, up_to
+from .phases import both_passes, function_of, is_backward, set_phases, steps, up_to
 from .tape import Tape, foreign
 
 _TRANSPARENT = ("<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>", "<lambda>", "<module>")
@@ -49,13 +49,9 @@ def blocks_of(tape: Tape, title: str, blocks: list[Block], recorded: int) -> lis
     alone = is_backward(blocks[0].function.rpartition(".")[2])  # a backward function run by itself
     both = set() if alone else both_passes(tape, blocks, block_of, recorded)
     codes = {block_of[n]: call.code for n, call in enumerate(tape.calls) if call.code is not None}
-    codes = {b: code for b, code in codes.items() if code.co_name == _function_of(blocks[b])}
+    codes = {b: code for b, code in codes.items() if code.co_name == function_of(blocks[b])}
     set_phases(blocks, both, steps(tape, blocks, block_of, recorded), codes)
     return block_of
-
-
-def _function_of(block: Block) -> str:
-    return block.function.rpartition(".")[2]
 
 
 def _see_through(code: Any) -> bool:
@@ -122,94 +118,3 @@ def _number(blocks: list[Block], ran: set[int]) -> None:
         seen[of(block)] += 1
         ordinal = seen[of(block)]
         blocks[i] = replace(block, ordinal=ordinal, name=f"{block.name} {ordinal}")
-
-
-# ---------------------------------------------------------------------- pairs
-
-
-def pair(
-    blocks: list[Block], ops: list[Op], objects: dict[int, int], handed: dict[int, set[int]]
-) -> None:
-    """Finds the forward block of each hand-written backward block that the user's code ran.
-
-    A backward block reads what its forward block read or made: that is the cache, whatever carried
-    it. Of equal candidates the latest that has no backward block yet is taken; one that has is
-    taken again where the cache is clearly its own, as when the same cache is passed twice. A method
-    belongs to the method of the same object. A block that keeps no values, as one that only
-    reshapes, is known by its name and by the order of the run. objects: the object that a block is
-    a method of. handed: the values that a block was handed, where that was noted.
-    """
-    touched = _touched(blocks, ops)
-    taken = {block.of for block in blocks if block.of is not None}
-    depth = {block.id: len(list(up_to(blocks, block.id, None))) for block in blocks}
-    for keeps in (True, False):
-        for block in blocks:
-            block = blocks[block.id]
-            if block.phase != BACKWARD or not block.handwritten or block.of is not None:
-                continue
-            best = _best(
-                blocks, touched, handed.get(block.id, set()), taken, depth, block, objects, keeps
-            )
-            if best is not None:
-                taken.add(best)
-                of = blocks[best]
-                name = f"{of.name} backward"
-                blocks[block.id] = replace(block, of=best, ordinal=of.ordinal, name=name)
-
-
-def _touched(blocks: list[Block], ops: list[Op]) -> dict[int, set[int]]:
-    """For each block, the values that it or a block inside it reads or makes."""
-    found: dict[int, set[int]] = {block.id: set() for block in blocks}
-    for op in ops:
-        for block in up_to(blocks, op.block, None):
-            found[block].update(op.ins)
-            if op.phase == FORWARD:
-                found[block].update(op.outs)
-    return found
-
-
-def _best(
-    blocks: list[Block],
-    touched: dict[int, set[int]],
-    handed: set[int],
-    taken: set[int],
-    depth: dict[int, int],
-    block: Block,
-    objects: dict[int, int],
-    keeps: bool,
-) -> int | None:
-    own = objects.get(block.id)
-    mine = stem(block.function)
-    named = is_backward(_function_of(block)) or _named_after(block, blocks)
-    scores = []
-    around = set(up_to(blocks, block.id, None))
-    for other in blocks:
-        if other.phase != FORWARD:
-            continue
-        if stem(other.function) != mine and (named or _class_of(other) != _class_of(block)):
-            continue
-        read, common = touched[block.id] & touched[other.id], handed & touched[other.id]
-        same = own is not None and own == objects.get(other.id)
-        if own is not None and other.id in objects and not same:
-            continue
-        free = other.id not in taken
-        if same or read or common if keeps else free and other.id < block.id and _named_for(block):
-            near = -abs(depth[block.id] - depth[other.id])
-            # an object holds the cache of all its calls: what is read of it says which one
-            outside = other.id not in around  # a function is seldom the forward of what it calls
-            scores.append((same, outside, len(read), len(common), free, near, other.id))
-    return max(scores)[-1] if scores else None
-
-
-def _class_of(block: Block) -> str:
-    return block.function.rpartition(".")[0]
-
-
-def _named_after(block: Block, blocks: list[Block]) -> bool:
-    """Whether a block belongs to a backward pass only by the block that it stands in."""
-    return block.parent is not None and blocks[block.parent].phase == BACKWARD
-
-
-def _named_for(block: Block) -> bool:
-    """Whether the name says whose backward this is: `Reshape.backward`, not a bare `backward`."""
-    return bool(stem(block.function).strip("._"))

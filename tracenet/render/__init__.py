@@ -6,14 +6,12 @@ first asked for. A file is written whole or not at all.
 
 from __future__ import annotations
 
-import warnings
-from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from ..diagram import Diagram
-from ..errors import EngineError, UsageError, unknown
+from ..errors import UsageError, unknown
 from ..files import check_folder, replacing
 
 FORMATS = {
@@ -51,25 +49,15 @@ def encode(
     `"both"` (the reader's own, in SVG and HTML) or `"transparent"`. dpi: pixels an inch of a PNG;
     width: its width in pixels, instead.
 
-    Raises UsageError for what does not exist or go together, EngineError where Graphviz is needed
-    and missing.
+    Raises UsageError for what does not exist or go together, EngineError where the picture is too
+    large for the format, or a Graphviz that was asked for is missing.
     """
     suffix = format.lower().removeprefix(".")
     if suffix not in FORMATS:
         raise unknown("format", format, FORMATS)
     options = _options(suffix, steps, theme, ground, dpi, width)
     writer = import_module(f".{FORMATS[suffix]}", __name__)
-    try:
-        data: bytes = writer.encode(diagram, **options)
-    except EngineError as error:
-        if type(error).__name__ != "Crash" or not any(edge.shown for edge in diagram.edges):
-            raise
-        bare = replace(diagram, edges=tuple(replace(e, shown=()) for e in diagram.edges))
-        data = writer.encode(bare, **options)
-        warnings.warn(
-            f"{error}; the arrays beside the arrows are left out. They are in .json and .dot",
-            stacklevel=3,
-        )
+    data: bytes = writer.encode(diagram, **options)
     return data
 
 

@@ -21,18 +21,26 @@ from .fonts import config_file
 
 CHOICE = "TRACENET_ENGINE"
 CHOICES = ("", "pygraphviz", "dot", "none")
-TIMEOUT = 60
-"""Seconds that the program may take."""
+TIMEOUT = 10
+"""Seconds that Graphviz may take."""
 
 INSTALL = (
     "install the system's X11 and glib libraries (Debian: apt-get install libx11-6 libxext6"
-    " libxrender1 libglib2.0-0) or Graphviz itself (apt-get install graphviz), or write .dot or"
-    " .json, or two rows in any format, which need neither"
+    " libxrender1 libglib2.0-0) or Graphviz itself (apt-get install graphviz), or leave"
+    " TRACENET_ENGINE unset: tracenet then places every picture itself"
 )
 
 
-class Crash(EngineError):
-    """Graphviz ended without an answer: the graph is valid, and it could not draw it."""
+class GaveUp(EngineError):
+    """There is no answer from Graphviz: the graph is valid, and it could not place it in time."""
+
+
+class Crash(GaveUp):
+    """Graphviz ended without an answer."""
+
+
+class Slow(GaveUp):
+    """Graphviz was stopped."""
 
 
 class NotLoaded(EngineError):
@@ -110,10 +118,7 @@ def _run(command: list[str], dot: str) -> subprocess.CompletedProcess[bytes]:
             env=environment,
         )
     except subprocess.TimeoutExpired:
-        raise EngineError(
-            f"Graphviz took more than {TIMEOUT} s, and nothing was drawn: draw less of it (--depth, "
-            "--focus, --values shapes), or two rows, which tracenet places itself, or write .dot"
-        ) from None
+        raise Slow(f"Graphviz took more than {TIMEOUT} s and was stopped") from None
     except OSError as error:
         raise NotLoaded(str(error)) from None
 

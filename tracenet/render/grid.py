@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from ..diagram import BACKWARD_LANE, FORWARD_LANE, Diagram, Edge, Node
 from . import typeset
+from .frames import walls
 from .placement import Area, Block
 
 MAIN = (FORWARD_LANE, BACKWARD_LANE)
@@ -59,7 +60,8 @@ class Grid:
 
     columns: from the left, the boxes of each lane; rows: the boxes of each lane, from the left.
     straight: arrows between neighbours in a lane. upright: within a column. around: in a lane,
-    past other boxes. loops: back to the box that they leave. across: all others.
+    past other boxes. loops: back to the box that they leave. across: all others. walls: columns
+    that nothing at their left may reach into, as a frame begins or ends there.
     """
 
     spots: dict[str, Spot]
@@ -70,6 +72,7 @@ class Grid:
     around: list[Way] = field(default_factory=list)
     loops: list[Way] = field(default_factory=list)
     across: list[Way] = field(default_factory=list)
+    walls: set[int] = field(default_factory=set)
 
 
 def arranged(diagram: Diagram) -> Grid:
@@ -79,7 +82,7 @@ def arranged(diagram: Diagram) -> Grid:
         Way(edge, spots[edge.tail], spots[edge.head], typeset.of_edge(edge))
         for edge in diagram.edges
     ]
-    grid = Grid(spots, _columns(spots.values(), ways))
+    grid = Grid(spots, _columns(spots.values(), ways), walls=walls(diagram))
     for column in grid.columns:
         for lane, cell in column.items():
             row = grid.rows.setdefault(lane, [])

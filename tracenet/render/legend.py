@@ -35,7 +35,7 @@ def under(placement: Placement, diagram: Diagram) -> Placement:
     top = area.bottom + GAP
     whole = area.around(Area(area.left, top, area.left + found.width, top + found.height))
     blocks = {**placement.blocks, ID: [(area.left, top, found)]}
-    return Placement(whole, blocks, placement.places)
+    return Placement(whole, blocks, placement.places, area)
 
 
 def block(diagram: Diagram, width: float) -> Block | None:

@@ -11,6 +11,7 @@ least 4.5 to 1 against what it stands on, which a test holds.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ def heat(value: float | None) -> str:
     return shade(round(max(-1.0, min(value, 1.0)) * LEVELS), HEAT_LEAST, HEAT_ZERO, HEAT_MOST)
 
 
+@cache  # heatmaps are of few levels and of many squares
 def shade(level: int, least: str, zero: str, most: str) -> str:
     """The colour of a level from -LEVELS to LEVELS between three colours."""
     return mixed(zero, most if level > 0 else least, abs(level) / LEVELS)

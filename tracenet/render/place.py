@@ -1,4 +1,4 @@
-"""tracenet's own placement of the two-row picture, in a time that grows as the picture does.
+"""tracenet's own placement of pictures in rows, in a time that grows as the picture does.
 
 Boxes stand in cells (`grid`), columns as near to each other as boxes and written arrays allow
 (`spacing`), lanes as well (`levels`). Arrows between neighbours are straight; others run along
@@ -45,7 +45,7 @@ class _Router:
                 track.turn(self._beside_loop(track))
         self.order = sorted(grid.rows)
         self.levels = Levels(grid, self.tracks, set(self._bends()))
-        tracks.set_ports(self.tracks)
+        tracks.set_ports(self.tracks, self._met())
         self.blocks: dict[str, list[tuple[float, float, Block]]] = {}
         self.area = Area(0, 0, 0, 0)
 
@@ -122,6 +122,15 @@ class _Router:
             if not _inside(way.tail, x) == x == _inside(way.head, x):
                 yield self._lanes(way, True)
                 yield self._lanes(way, False)
+
+    def _met(self) -> dict[tuple[int, bool], list[float]]:
+        """Where upright arrows meet boxes, by the box's `id` and whether from above."""
+        found: dict[tuple[int, bool], list[float]] = {}
+        for way in self.grid.upright:
+            x, down = self.spacing.passages[way.edge.id], way.head.node.lane > way.tail.node.lane
+            found.setdefault((id(way.tail), not down), []).append(_inside(way.tail, x))
+            found.setdefault((id(way.head), down), []).append(_inside(way.head, x))
+        return found
 
     def _beside(self, way: Way, x: float) -> None:
         """Writes what flows along an upright arrow right of it, where it leaves its box."""

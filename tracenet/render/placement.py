@@ -88,9 +88,10 @@ class Area:
 class Placement:
     """The whole picture: where its blocks lie, by the id of the node or arrow that they draw.
 
-    places: the boxes of the nodes.
+    places: the boxes of the nodes. body: the picture without its legend, where it has one.
     """
 
     area: Area
     blocks: Mapping[str, Sequence[tuple[float, float, Block]]] = field(default_factory=dict)
     places: Mapping[str, Area] = field(default_factory=dict)
+    body: Area | None = None

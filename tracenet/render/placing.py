@@ -1,24 +1,22 @@
-"""Who places a diagram: tracenet itself where it has rows, Graphviz where it is a free graph."""
+"""Who places a diagram: tracenet itself, or Graphviz where that is asked for and comes to an end."""
 
 from __future__ import annotations
 
 import gc
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
 from ..diagram import Diagram
 from ..errors import unknown
-from .engine import CHOICE, CHOICES
+from .engine import CHOICE, CHOICES, GaveUp
 from .placement import Placement
-
-ROWS = ("blocks", "network", "cache")
-"""The views whose boxes stand in rows and columns; others may have any shape."""
 
 
 def placed(diagram: Diagram) -> Placement:
-    """Where everything of a diagram lies. TRACENET_ENGINE (pygraphviz, dot) forces Graphviz."""
+    """Where everything of a diagram lies. TRACENET_ENGINE (pygraphviz, dot) asks for Graphviz."""
     bare = replace(diagram, legend=False)
     found = _placed(bare)
     if diagram.legend:
@@ -32,18 +30,26 @@ def _placed(diagram: Diagram) -> Placement:
     choice = os.environ.get(CHOICE, "")
     if choice not in CHOICES:
         raise unknown(CHOICE, choice, CHOICES[1:])
-    if is_own(diagram) and diagram.view == "circuit":
+    if choice in ("pygraphviz", "dot"):
+        try:
+            from .xdot import placed
+
+            return placed(diagram)
+        except GaveUp as error:
+            warnings.warn(
+                f"{error}: tracenet placed this picture itself; write .dot to give Graphviz more time",
+                stacklevel=2,
+            )
+    return own(diagram)
+
+
+def own(diagram: Diagram) -> Placement:
+    """tracenet's own placement."""
+    if diagram.view == "circuit":
         from .circuit import placed
-    elif is_own(diagram):
-        from .place import placed
     else:
-        from .xdot import placed
+        from .place import placed
     return placed(diagram)
-
-
-def is_own(diagram: Diagram) -> bool:
-    """Whether tracenet places a diagram itself."""
-    return diagram.view in (*ROWS, "circuit") and os.environ.get(CHOICE, "") in ("", "none")
 
 
 @contextmanager

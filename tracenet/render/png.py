@@ -6,6 +6,7 @@ Nothing is taken from the system, unless a name needs a script that those fonts 
 from __future__ import annotations
 
 import re
+import warnings
 
 from ..diagram import Diagram
 from ..errors import EngineError, UsageError
@@ -32,8 +33,8 @@ def encode(
     """
     text = svg.encode(diagram, paint).decode("utf-8")
     if dpi is None and width is None:
-        return drawn(text, scale)
-    return drawn(text, asked(text, dpi, width), exact=True)
+        return drawn(text, _said(text, scale))
+    return drawn(text, asked(text, dpi, width))
 
 
 def asked(text: str, dpi: float | None, width: int | None) -> float:
@@ -53,15 +54,15 @@ def asked(text: str, dpi: float | None, width: int | None) -> float:
     return scale
 
 
-def drawn(text: str, scale: float = SCALE, exact: bool = False) -> bytes:
-    """SVG text, of the kind that `svg` writes, as PNG. exact: whatever its size is."""
+def drawn(text: str, scale: float = SCALE) -> bytes:
+    """SVG text, of the kind that `svg` writes, as PNG."""
     import resvg_py
 
     files = list(font_files())
     try:
         image = resvg_py.svg_to_bytes(
             svg_string=text,
-            zoom=scale if exact else fitting(text, scale),
+            zoom=scale,
             dpi=96,
             font_files=files,
             skip_system_fonts=bool(files) and not needs_system_fonts(text),
@@ -77,6 +78,19 @@ def fitting(text: str, scale: float) -> float:
     width, height = (float(x) * PIXELS_A_POINT for x in size(text))
     most = (MOST_PIXELS / (width * height)) ** 0.5
     return min(scale, max(1.0, most))
+
+
+def _said(text: str, scale: float) -> float:
+    """The scale that fits; where it is smaller, that is said."""
+    found = fitting(text, scale)
+    if found < scale:
+        across, down = (x * PIXELS_A_POINT * found for x in size(text))
+        warnings.warn(
+            f"the PNG is drawn with {found * INCH:.0f} dots an inch instead of {scale * INCH:.0f},"
+            f" as {across:.0f} × {down:.0f} pixels: .svg and .pdf are sharp at any size",
+            stacklevel=2,
+        )
+    return found
 
 
 def size(text: str) -> tuple[float, float]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import pairwise
 
+from .frames import BETWEEN
 from .grid import MAIN, Grid, Spot, Way, links
 from .tracks import Track
 
@@ -36,6 +37,7 @@ class Spacing:
         self.gaps: dict[tuple[int, int], tuple[float, float]] = {}
         self.passages: dict[str, float] = {}
         self._needed = _needed(grid, tracks)
+        self._walls = grid.walls
         self._linked = links(grid.upright)
         self._ends: dict[int, float] = {}
         self._last: dict[int, Spot] = {}
@@ -96,6 +98,9 @@ class Spacing:
                 both = cell and lane in self._last
                 gap = self._between(self._last[lane], cell[0]) if both and cell else APART
                 x = max(x, self._ends[lane] + gap - left)
+        if self._ends and next(iter(column.values()))[0].node.column in self._walls:
+            first = min(left for left, _ in reach.values())
+            x = max(x, max(self._ends.values()) + BETWEEN - first)
         self._middle = x + max(middles)
         return x
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 
 from ..diagram import Diagram, Node
 
@@ -19,9 +19,9 @@ def order(diagram: Diagram) -> dict[str, int]:
     right to the left, and then the update; blocks in one column and one pass come together.
     """
     blocks = [node for node in diagram.nodes if node.kind not in BESIDE]
-    turns = sorted({_turn(node) for node in blocks})
-    steps = {node.id: turns.index(_turn(node)) + 1 for node in blocks}
-    steps |= {node.id: _beside(node, diagram, steps) for node in _others(diagram)}
+    turns = {turn: i for i, turn in enumerate(sorted({_turn(node) for node in blocks}), 1)}
+    steps = {node.id: turns[_turn(node)] for node in blocks}
+    steps |= _beside(diagram, steps)
     for edge in diagram.edges:
         steps[edge.id] = max(steps[edge.tail], steps[edge.head])
     for frame in diagram.frames:
@@ -36,12 +36,15 @@ def _turn(node: Node) -> tuple[int, int]:
     return (1, -node.column) if node.kind in BACK else (0, node.column)
 
 
-def _others(diagram: Diagram) -> Iterator[Node]:
-    return (node for node in diagram.nodes if node.kind in BESIDE)
-
-
-def _beside(node: Node, diagram: Diagram, steps: dict[str, int]) -> int:
-    """With the block that makes it; if there is none, with the first that reads it."""
-    makers = [steps[e.tail] for e in diagram.edges if e.head == node.id and e.tail in steps]
-    readers = [steps[e.head] for e in diagram.edges if e.tail == node.id and e.head in steps]
-    return min(makers or readers or [1])
+def _beside(diagram: Diagram, steps: Mapping[str, int]) -> dict[str, int]:
+    """Boxes beside blocks: with the block that makes them; if there is none, with the first that
+    reads them."""
+    makers: dict[str, list[int]] = {}
+    readers: dict[str, list[int]] = {}
+    for edge in diagram.edges:
+        if edge.tail in steps:
+            makers.setdefault(edge.head, []).append(steps[edge.tail])
+        if edge.head in steps:
+            readers.setdefault(edge.tail, []).append(steps[edge.head])
+    others = [node.id for node in diagram.nodes if node.kind in BESIDE]
+    return {id: min(makers.get(id) or readers.get(id) or [1]) for id in others}

@@ -116,10 +116,12 @@ def _turn(node: Node) -> tuple[int, int, int]:
 
 def drawn(block: Block, x: float, y: float, paint: Paint | None = None) -> Iterator[str]:
     """A block and those inside it, with its upper left corner at x, y."""
-    for mark in block.marks if paint is None else map(paint.mark, block.marks):
-        yield _text(mark, x, y) if isinstance(mark, Words) else _area(mark, x, y)
-    for dx, dy, inner in block.inside:
-        yield from drawn(inner, x + dx, y + dy, paint)
+    waiting = [(x, y, block)]
+    while waiting:
+        x, y, block = waiting.pop()
+        for mark in block.marks if paint is None else map(paint.mark, block.marks):
+            yield _text(mark, x, y) if isinstance(mark, Words) else _area(mark, x, y)
+        waiting += [(x + dx, y + dy, inner) for dx, dy, inner in reversed(block.inside)]
 
 
 def _area(mark: Shape | Box, x: float, y: float) -> str:

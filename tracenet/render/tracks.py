@@ -9,6 +9,7 @@ box is a short track.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,6 +23,8 @@ NEAR, FAR = 0.3, 0.8
 """How far from the middle of their box loops leave and reach it, as shares of half its width."""
 LOOP = 12.0
 """How far they reach at least from it, besides what all arrows keep."""
+ROOM = 4.0
+"""Between the ends of arrows at one side of a box, at least, where there is room for it."""
 UNDER = 3.0
 """Between a line and what is written above it."""
 
@@ -166,8 +169,11 @@ def _span(track: Track) -> tuple[float, float]:
     return min(xs) + 1, max(xs) - 1
 
 
-def set_ports(tracks: list[Track]) -> None:
-    """Where each track turns into its boxes: lower tracks further out, so that none cross."""
+def set_ports(tracks: list[Track], met: Mapping[tuple[int, bool], list[float]]) -> None:
+    """Where each track turns into its boxes: lower tracks further out, so that none cross.
+
+    met: where upright arrows meet a box (its `id`) from above or below; tracks turn in beyond them.
+    """
     sides: dict[tuple[int, bool, bool], list[tuple[float, Track, Spot]]] = {}
     for track in tracks:
         if track.loops:
@@ -179,8 +185,12 @@ def set_ports(tracks: list[Track]) -> None:
                 at_left = spot.x > left if spot is not track.hub else spot.x >= right
                 key = (id(spot), track.above, at_left)
                 sides.setdefault(key, []).append((track.depth, track, spot))
-    for (_, _, at_left), ends in sides.items():
+    for (box, above, at_left), ends in sides.items():
         ends.sort(key=lambda end: end[0])
+        taken = [x - ends[0][2].x for x in met.get((box, above), ())]
+        inner = max([0.0, *(-x if at_left else x for x in taken)])
         for i, (_, track, spot) in enumerate(ends):
-            out = spot.half * (len(ends) - i) / (len(ends) + 1)
+            if spot.half - inner < ROOM * (len(ends) + 1):
+                inner = 0.0
+            out = inner + (spot.half - inner) * (len(ends) - i) / (len(ends) + 1)
             track.ports[spot.node.id] = spot.x - out if at_left else spot.x + out
