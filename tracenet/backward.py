@@ -140,7 +140,11 @@ def _walk(
         if gradient is None or not leads[out]:
             continue
         backward, g, first = rule.backward, values[gradient], len(values)
-        if type(backward) is not tuple or tape.rewritten or not len(backward) == len(ins) < 3:
+        if (
+            type(backward) is not tuple
+            or not len(backward) == len(ins) < 3
+            or (tape.rewritten and _some_absent(values, ins, out))
+        ):
             if type(backward) is AtPlaces and places.mirror(k, gradient):
                 continue
             targets = _mirrored(tape, data, leads, k, g)
@@ -188,6 +192,11 @@ def _walk(
             first += 1
         if type(g) is ndarray and g.nbytes >= large and out not in kept:
             values[gradient] = Dropped(g.shape, g.dtype)
+
+
+def _some_absent(values: list[Any], ins: tuple[int, ...], out: int) -> bool:
+    """Whether the data of one or two operands, or of the output, are not there."""
+    return any([isinstance(values[id], Absent) for id in (*ins, out)])  # a generator is slower
 
 
 def _mirrored(tape: Tape, data: Any, leads: bytearray, k: int, g: Any) -> tuple[int, ...]:
