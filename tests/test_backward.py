@@ -57,6 +57,21 @@ def test_a_second_backward_starts_afresh():
     assert len(trace.ops) == count
 
 
+def test_a_gradient_that_was_given_meets_one_that_was_computed():
+    def f(x):
+        y = np.tanh(x)
+        return {"y": y, "z": y + y}
+
+    for size in (3, 5000):  # the larger ones are let go when they were summed
+        x, given = np.linspace(0, 1, size), {"y": np.full(size, 2.0), "z": np.full(size, 3.0)}
+        kept = {name: g.copy() for name, g in given.items()}
+        trace = tracer.trace(f, x).backward(given)
+        np.testing.assert_allclose(trace.gradient("x"), 8 * (1 - np.tanh(x) ** 2))
+        assert all(np.array_equal(given[name], kept[name]) for name in kept)
+        trace.check()
+        assert [trace.found(id).shape for id in trace.values] and trace.diagram().nodes
+
+
 def test_large_gradients_are_let_go_when_used_and_computed_again_when_asked_for():
     rng = np.random.RandomState(0)
     args = rng.randn(64, 64), rng.randn(1, 64), {"W1": rng.randn(64, 64), "W2": rng.randn(1, 64)}

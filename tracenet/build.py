@@ -164,7 +164,10 @@ class _Builder:
         self.of[gradient] = value
         found = source.Place("", 0)
         blocks, ops = self.tables.blocks, self.tables.ops
-        one, other = ([*up_to(blocks, ops[self.made[g]].block, None)] for g in pair)
+        makers = [self.made.get(g, self.made.get(value)) for g in pair]  # none made a given one
+        one, other = (
+            [*up_to(blocks, ops[m].block, None)] if m is not None else [0] for m in makers
+        )
         block = next(b for b in one if b in other) if set(one) & set(other) else other[0]
         maker = self.made.get(value)
         if blocks[block].parent is None and maker is not None:
