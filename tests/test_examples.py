@@ -7,12 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from tests.differences import numerical
 from tests.truth import close, truth
 from tracenet import tracer
+from tracenet.commands import main
 
 ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 
@@ -240,3 +243,12 @@ def test_the_lstm_cell_is_drawn_with_all_its_gradients():
         assert f"dW_{gate}, db_{gate}" in gradients
     assert "dc_prev" in gradients and len(gradients) == 6
     assert set(names(diagram, "backward")) >= {f"{n} backward" for n in names(diagram, "forward")}
+
+
+def test_readme_shows_what_the_check_says(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    said = README.read_text().partition("tracenet check examples/wrong_gradient.py")[2]
+    shown = said.split("```")[2].strip()
+    command = ["check", "examples/wrong_gradient.py", "--call", "iteration(x, y, parameters)"]
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 1 and done.output.strip().startswith(shown)
