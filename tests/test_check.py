@@ -400,3 +400,42 @@ def test_backward_functions_may_be_lambdas():
     tracer.assert_gradients(square, lambda dout, x: 2 * dout * x, x)
     with pytest.raises(AssertionError, match="1/2"):
         tracer.assert_gradients(square, lambda dout, x: (lambda g: g * x)(dout), x)
+
+
+FORGOTTEN = """
+import numpy as np
+
+def forward(X, W1, b1, W2, b2):
+    A1 = np.tanh(W1 @ X + b1)
+    A2 = 1 / (1 + np.exp(-(W2 @ A1 + b2)))
+    return A2, (A1, A2)
+
+def backward(X, Y, W2, cache):
+    A1, A2 = cache
+    m = X.shape[1]
+    dZ2 = A2 - Y
+    dW2 = dZ2 @ A1.T / m
+    db2 = dZ2.sum(axis=1, keepdims=True) / m
+    dA1 = W2.T @ dZ2
+    dZ1 = dA1 * (1 - A1 ** 2)
+    dW1 = dZ1 @ X.T
+    db1 = dZ1.sum(axis=1, keepdims=True) / m
+    return dW1, db1, dW2, db2
+
+def step(X, Y, W1, b1, W2, b2):
+    A2, cache = forward(X, W1, b1, W2, b2)
+    loss = -np.mean(Y * np.log(A2) + (1 - Y) * np.log(1 - A2))
+    return loss, backward(X, Y, W2, cache)
+
+rng = np.random.RandomState(0)
+X, Y = rng.randn(3, 5), (rng.rand(1, 5) > 0.5) * 1.0
+W1, b1, W2, b2 = rng.randn(4, 3), np.zeros((4, 1)), rng.randn(1, 4), np.zeros((1, 1))
+"""
+
+
+def test_where_one_gradient_lacks_the_mean_its_own_line_is_named(tmp_path):
+    """All before it is m times too large as well, until the others are divided."""
+    (tmp_path / "net.py").write_text(FORGOTTEN)
+    module = tracer.load(tmp_path / "net.py")
+    report = tracer.check(tracer.trace_call(module, "step(X, Y, W1, b1, W2, b2)", noting=True))
+    assert [fault.statement for fault in report.faults] == ["dW1 = dZ1 @ X.T"]

@@ -54,13 +54,13 @@ def attribute(run: Run, one: Judged, judged: list[Judged]) -> None:
         return
     right = [t for t, v in mine if v.right]
     conventions = {1.0, *(k for f in factors_of(run, one.case).values() for k in (f, 1 / f))}
+    unlike: list[float] = []
     if any(t.parameter and v.kind == EXACT and near(1.0, v.factor) for t, v in mine):
         unlike = [v.factor for t, v in mine if t.parameter and v.bad and v.factor is not None]
         conventions = {k for k in conventions if not any(near(k, f) for f in unlike)} | {1.0}
     shapes = {t.got for t, v in mine if v.kind == SHAPE}
-    one.fault = locate(
-        run, one.case, Known(one.reference, conventions, shapes), wrong, right, inside
-    )
+    known = Known(one.reference, conventions, shapes, set(unlike))
+    one.fault = locate(run, one.case, known, wrong, right, inside)
 
 
 def _lost(run: Run, outputs: list[tuple[Target, Verdict]]) -> tuple[Fault, str] | None:

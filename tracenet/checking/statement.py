@@ -32,11 +32,16 @@ NO_RULE = Rule("", print, ("*inputs",))
 @dataclass(frozen=True, slots=True)
 class Known:
     """What is known of a block: the reference gradients, by which factors a right one may differ
-    from them, and which of the block's results have the wrong shape."""
+    from them, and which of the block's results have the wrong shape.
+
+    unlike: by which factors some of its gradients are scaled and others are not. What right
+    gradients were computed from may be scaled by those too: dZ, where dW and db are divided by m.
+    """
 
     reference: Mapping[int, Any]
     factors: set[float]
     misshapen: set[int | None]
+    unlike: set[float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +58,8 @@ def locate(
 ) -> Fault:  # fmt: skip
     """The fault of a block whose gradients `wrong` are wrong and `right` are right."""
     made = _made(run, case, inside)
-    known = _known(run, case, made, facts)
     fine = [t.got for t in right if t.got is not None]
+    known = _known(run, case, made, facts, _behind(made, fine))
     fine += [id for id, good in known.items() if good]
     trusted: set[int] = set()
     for end, gradient in case.seeds.items() if case.home is None else ():
@@ -148,7 +153,9 @@ def _behind(made: Mapping[int, _Made], ids: Iterable[int]) -> set[int]:
     return found
 
 
-def _known(run: Run, case: Case, made: Mapping[int, _Made], facts: Known) -> dict[int, bool]:
+def _known(
+    run: Run, case: Case, made: Mapping[int, _Made], facts: Known, behind_right: set[int]
+) -> dict[int, bool]:
     """The values of a backward function that are known to be right or wrong.
 
     A value that is called dZ is right if it is the reference gradient of Z, up to one factor, and
@@ -173,7 +180,8 @@ def _known(run: Run, case: Case, made: Mapping[int, _Made], facts: Known) -> dic
     unfinished = _partial_sums(run, made)
     for id, step in made.items():
         if step.op is not None and run.floating(id):
-            good = _judged(run, id, step.op, shaped, names, facts.factors)
+            factors = facts.factors | facts.unlike if id in behind_right else facts.factors
+            good = _judged(run, id, step.op, shaped, names, factors)
             if good or (good is not None and id not in unfinished):
                 known[id] = good
     return known
