@@ -19,7 +19,16 @@ from tracenet import Trace, tracer
 from tracenet.render import encode
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-CALLS = {"course_network": ["--call", "iteration(X, Y, parameters, 0.5)"]}
+CALLS = {  # what is run of the examples that draw nothing by themselves
+    "circuits": "switch(3.0, -4.0, 2.0, -1.0)",
+    "cnn": "step(X, y, parameters, 0.1)",
+    "course_network": "iteration(X, Y, parameters, 0.5)",
+    "lstm": "step(x, h_prev, c_prev, target, parameters)",
+    "resnet": "loss(X, Y, parameters)",
+    "rnn": "loss(inputs, targets, h0, parameters)",
+    "transformer": "loss(x, target, parameters)",
+    "wrong_gradient": "iteration(x, y, parameters)",
+}
 RUNS = 7
 
 
@@ -27,7 +36,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for example in sorted(EXAMPLES.glob("*.py")):
             command = [sys.executable, "-m", "tracenet", "render", str(example)]
-            command += [*CALLS.get(example.stem, []), "-o", "picture.svg"]
+            call = CALLS.get(example.stem)
+            command += [*(["--call", call] if call else []), "-o", "picture.svg"]
             times = []
             for _ in range(RUNS + 1):
                 start = time.perf_counter()
