@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -25,6 +24,7 @@ from .ops import AtPlaces, Rule, unbroadcast
 from .places import Places
 from .recording import handwritten
 from .recording.absent import Absent, Dropped, phantom
+from .recording.compiled import speedups
 from .recording.keeping import Lean
 from .recording.tape import Tape
 from .records import CODE, MIRROR, SUM
@@ -45,13 +45,15 @@ class Replay:
         ran `("code", visit, first op, last op + 1)`.
     gradients: the last gradient of each value.
     seeds: the gradients that it began with. wanted: the values whose gradients were asked for.
-    large: of how many bytes on the others are let go when they were used.
+    kept: those of both. large: of how many bytes on the gradients of others are let go when they
+    were used.
     """
 
     events: list[tuple[Any, ...]]
     gradients: dict[int, int]
     seeds: dict[int, int]
     wanted: set[int]
+    kept: set[int]
     large: int = sys.maxsize
 
 
@@ -71,15 +73,24 @@ def replay(
     for id, seed in seeds.items():
         values.append(seed)
         gradients[id] = len(values) - 1
-    result = Replay([], gradients, dict(gradients), wanted)
+    result = Replay([], gradients, dict(gradients), wanted, wanted | seeds.keys())
     leads = _leading_to(tape, wanted, len(values), stop)
     visits = {visit.stop - 1: visit for visit in _usable(tape, stop)} if tape.visits else {}
     if isinstance(values, Lean):
         values.replaying(result)
     elif lean and not visits:  # code by hand is not run twice
         result.large = LARGE
-    with _unswept():
-        _walk(tape, data, result, leads, visits, stop)
+    places = Places(tape, result, leads, _fitted, _add)
+    running = gc.isenabled()
+    gc.disable()  # a replay makes much that stays, and no garbage
+    try:
+        if speedups is None or visits or type(values) is not list:
+            _walk(tape, data, result, leads, visits, places, 0, stop)
+        else:
+            _walk_compiled(tape, data, result, leads, places, stop)
+    finally:
+        if running:
+            gc.enable()
     if isinstance(values, Lean):
         values.sweep()
     return result
@@ -101,22 +112,31 @@ def recall(tape: Tape, data: Any, result: Replay) -> None:
             kept[id] = again[id]
 
 
-@contextmanager
-def _unswept() -> Iterator[None]:
-    """Holds Python's garbage collector off: a replay makes much that stays, and no garbage."""
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()
+def _walk_compiled(
+    tape: Tape, data: Any, result: Replay, leads: bytearray, places: Places, stop: int
+) -> None:
+    """What `_walk` does, where the loop is compiled and no block has a backward of its own."""
+    values = tape.values
+
+    def odd(k: int, gradient: int) -> None:
+        rule = tape.ops[k][0]
+        if type(rule.backward) is not AtPlaces or not places.mirror(k, gradient):
+            _walk(tape, data, result, leads, {}, places, k, k + 1)
+
+    def drop(gradient: int) -> None:
+        values[gradient] = Dropped(values[gradient].shape, values[gradient].dtype)
+
+    speedups.walk(
+        tape.ops, values, result.gradients, leads, result.events, result.kept, MIRROR,
+        odd, _fitted, partial(_add, tape, result), drop, result.large, tape.rewritten, stop,
+    )  # fmt: skip
 
 
 def _walk(
-    tape: Tape, data: Any, result: Replay, leads: bytearray, visits: dict[int, Any], stop: int
-) -> None:
-    """From the operation before `stop` back to the first one.
+    tape: Tape, data: Any, result: Replay, leads: bytearray, visits: dict[int, Any],
+    places: Places, start: int, stop: int,
+) -> None:  # fmt: skip
+    """From the operation before `stop` back to that at `start`.
 
     The one loop that every backward pass spends its time in, so operations of one and of two
     operands, as nearly all are, are mirrored here and not by a function.
@@ -124,10 +144,9 @@ def _walk(
     ndarray, float64, numbers = np.ndarray, np.float64, (np.float64, float)
     ops, values, gradients, large = tape.ops, tape.values, result.gradients, result.large
     found, append, note = gradients.get, values.append, result.events.append
-    kept = result.wanted | result.seeds.keys()
-    places = Places(tape, result, leads, _fitted, _add)
+    kept = result.kept
     targets: tuple[int, ...]
-    for k in range(stop - 1, -1, -1):
+    for k in range(stop - 1, start - 1, -1):
         if visits:
             if k >= stop:
                 continue
@@ -251,6 +270,9 @@ def _leading_to(tape: Tape, wanted: set[int], count: int, stop: int) -> bytearra
     leads = bytearray(count)
     for id in wanted:
         leads[id] = 1
+    if speedups is not None and not isinstance(tape.values, Lean):
+        speedups.spread(leads, tape.ops, stop)
+        return leads
     for rule, out, ins, _, _, _ in islice(tape.ops, stop):
         for i in ins:
             if leads[i]:

@@ -237,7 +237,7 @@ class Trace:
             return dict(self._seed(name, g) for name, g in gradients.items())
         id = self._find(loss) if loss is not None else self.loss()
         data = self.data(id)
-        if np.size(data) != 1:
+        if isinstance(data, np.ndarray) and data.size != 1:
             raise GradientError(
                 f"the loss {loss!r} is not a scalar: it has shape {np.shape(data)}. Give the "
                 "gradient to begin with: trace.backward({" + repr(loss) + ": gradient})"
@@ -297,12 +297,18 @@ class Trace:
         leaves = self._tape.leaves
         if wrt is not None:
             return [self._differentiable(name) for name in wrt]
-        floats = [i for i, leaf in leaves.items() if self._is_float(i) and leaf.name is not None]
-        parameters = [i for i in floats if leaves[i].role == "parameter"]
-        inputs = [i for i in floats if leaves[i].role == "input"]
-        if all(type(self._tape.values[i]) is not np.ndarray for i in floats):
+        parameters, inputs, arrays = [], [], False
+        for id, role, name, *_ in leaves.values():
+            if name is None or not self._is_float(id):
+                continue
+            arrays = arrays or type(self._tape.values[id]) is np.ndarray
+            if role == "parameter":
+                parameters.append(id)
+            elif role == "input":
+                inputs.append(id)
+        if not arrays:
             return sorted(parameters + inputs)  # of single numbers, every gradient is wanted
-        if any(i not in self._tape.reached for i in parameters):
+        if not self._tape.reached.issuperset(parameters):
             return parameters
         return sorted(parameters + inputs)  # what was only reached may be data as well
 

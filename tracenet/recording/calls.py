@@ -17,12 +17,11 @@ import numpy as np
 from ..ops import ADAPT, BY_NAME, FOREIGN, METHODS, RULES, Rule, pieces
 from . import memory
 from .array import Array, arrays_in, has_arrays, raw, strip
-from .tape import Tape, active
+from .tape import NONE, Tape, active
 
 IGNORED = {"dtype", "casting", "order", "subok", "copy", "like", "out"}
 """Settings that change how a result is stored and not what it means."""
 
-NONE: dict[str, Any] = {}
 OTHERWISE = ("a", "x", "arr", "in1", "in2", "v")
 """What NumPy and SciPy also call their array arguments."""
 

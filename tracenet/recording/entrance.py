@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from .array import Array
+from .compiled import speedups
 from .reaching import of_class
 from .roles import holds_state
 from .roles import role as role_of
@@ -171,17 +172,7 @@ class Entrance:
         state = holds_state(name) and (len(name) > 1 or not is_plain(x))  # a model may be called m
         kept = None if state else True
         if isinstance(x, dict):
-            for key, item in list(x.items()):  # values are exchanged; the keys stay
-                inner = key if type(key) is str else f"{name}[{key!r}]"
-                if type(item) is float:
-                    self._numbers.append((x, key, inner, (path, key)))
-                    continue
-                if type(item) is np.ndarray and item.dtype.kind != "O":
-                    x[key] = self.array(item, inner, (path, key), None, kept)
-                    continue
-                new = self.enter(item, inner, (path, key), kept)
-                if new is not item:
-                    x[key] = new
+            self._items(x, name, path, kept)
         elif isinstance(x, np.ndarray):  # of objects
             for index, item in np.ndenumerate(x):
                 place = index[0] if len(index) == 1 else index
@@ -205,6 +196,25 @@ class Entrance:
                 new = self.enter(item, attribute, (path, "." + attribute), kept)
                 if new is not item:
                     object.__setattr__(x, attribute, new)
+
+    def _items(self, x: dict[Any, Any], name: str, path: Any, kept: bool | None) -> None:
+        """What a dict holds: values are exchanged, the keys stay."""
+
+        def enter(key: Any, item: Any) -> None:
+            inner = key if type(key) is str else f"{name}[{key!r}]"
+            if type(item) is float:
+                self._numbers.append((x, key, inner, (path, key)))
+                return
+            new = self.enter(item, inner, (path, key), kept)
+            if new is not item:
+                x[key] = new
+
+        if speedups is not None and type(x) is dict:
+            if speedups.take_in(x, self.tape, self._seen, self._held, path, kept, enter):
+                self.arrays = True
+        else:
+            for key, item in list(x.items()):
+                enter(key, item)
 
     # ------------------------------------------------------------------ out
 
@@ -292,7 +302,15 @@ def unwrap(x: Any, done: set[int]) -> Any:
 
 def _unwrap_inside(x: Any, done: set[int]) -> None:
     """The same for what a container holds."""
-    if isinstance(x, (dict, list, deque)):
+    if speedups is not None and type(x) is dict:
+
+        def rest(key: Any, item: Any) -> None:
+            new = unwrap(item, done)
+            if new is not item:
+                x[key] = new
+
+        speedups.put_back(x, rest)
+    elif isinstance(x, (dict, list, deque)):
         for key, item in list(x.items() if isinstance(x, dict) else enumerate(x)):
             new = item.data if type(item) is Array else unwrap(item, done)
             if new is not item:

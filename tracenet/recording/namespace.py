@@ -18,6 +18,8 @@ import numpy as np
 from ..ops import RULES, Rule
 from . import calls, memory, tape
 from .array import Array, arrays_in, has_arrays, raw, strip
+from .compiled import speedups
+from .tape import NONE
 
 _getframe = sys._getframe
 _new = object.__new__
@@ -92,7 +94,8 @@ def _direct(function: Any, rule: Rule, count: int) -> Callable[..., Any]:
         values = running.values
         out = len(values)
         values.append(data)
-        running.ops.append((rule, out, (id,), kwargs, running.call, frame.f_lasti))
+        settings = kwargs or NONE
+        running.ops.append((rule, out, (id,), settings, running.call, frame.f_lasti))
         result = _new(Array)
         result.data = data
         result.id = out
@@ -107,20 +110,19 @@ def _direct(function: Any, rule: Rule, count: int) -> Callable[..., Any]:
         running = x.tape if type(x) is Array else y.tape
         if not running.open or type(x) in (list, tuple) or type(y) in (list, tuple):
             return _call(function, "constant", args, kwargs, _getframe(1))
+        data = function(raw(x), raw(y))
         frame = _getframe(1)
+        if frame is not running.frame:
+            running.enter(frame)
         if type(x) is Array and type(y) is Array and x.tape is y.tape:
-            data = function(x.data, y.data)
             i = x.id if x.alias is None else memory.read(running, x)
             j = y.id if y.alias is None else memory.read(running, y)
         else:
-            data = function(raw(x), raw(y))
             i, j = running.operand(x), running.operand(y)
-        if frame is not running.frame:
-            running.enter(frame)
         values = running.values
         out = len(values)
         values.append(data)
-        running.ops.append((rule, out, (i, j), calls.NONE, running.call, frame.f_lasti))
+        running.ops.append((rule, out, (i, j), NONE, running.call, frame.f_lasti))
         result = _new(Array)
         result.data = data
         result.id = out
@@ -128,7 +130,10 @@ def _direct(function: Any, rule: Rule, count: int) -> Callable[..., Any]:
         result.alias = None
         return result
 
-    return dressed(one if count == 1 else two, function)
+    quick: Any = one if count == 1 else two
+    if speedups is not None:
+        quick = speedups.function(rule, method or function, quick, count, allowed)
+    return dressed(quick, function)
 
 
 def dressed(traced: Any, function: Any) -> Any:

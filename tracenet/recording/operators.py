@@ -19,7 +19,8 @@ import numpy as np
 from ..ops import BY_NAME, METHODS, Rule
 from . import calls, memory
 from .array import Array, raw, strip
-from .tape import Tape
+from .compiled import speedups
+from .tape import NONE, Tape
 
 _getframe = sys._getframe
 _new = object.__new__
@@ -27,9 +28,6 @@ _read = memory.read
 
 PLAIN = frozenset({float, int, bool, complex, np.ndarray, np.bool_, *np.sctypeDict.values()})
 """Types that an operand may have besides `Array`, tested first because it is quick."""
-
-NONE: dict[str, Any] = {}
-"""The settings of an operation that has none; never written to."""
 
 
 def _plain(other: Any) -> bool:
@@ -75,7 +73,9 @@ def _binary(rule: Rule, function: Callable[[Any, Any], Any], swapped: bool) -> C
         result.alias = None
         return result
 
-    return method
+    if speedups is None:
+        return method
+    return speedups.operator(rule, function, method, swapped)  # type: ignore[no-any-return]
 
 
 def _stale(rule: Rule, data: Any, operands: tuple[Any, Any], frame: Any) -> Any:

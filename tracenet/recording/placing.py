@@ -13,6 +13,7 @@ import numpy as np
 from . import calls, memory
 from .array import Array, raw, strip
 from .namespace import part
+from .tape import NONE
 
 tnp: Any = part(np)
 
@@ -110,7 +111,7 @@ def masked(tape: Any, ufunc: Any, args: Any, kwargs: Any, frame: Any) -> Any:
     whole = ufunc(*strip(args), out=target.data.copy(), **strip(kwargs))
     written = whole[mask]
     calls._enter(tape, frame)
-    made = Array(written, tape.append(rule, ids, written, calls.NONE, frame.f_lasti), tape)
+    made = Array(written, tape.append(rule, ids, written, NONE, frame.f_lasti), tape)
     tape.unnamed.update(range(start, len(tape.values)))
     act = lambda: np.copyto(target.data, whole)
     memory.write(tape, target, mask, made, act, frame.f_lasti, "write")

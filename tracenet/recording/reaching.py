@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from functools import lru_cache, partial
+from itertools import islice
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -52,7 +53,7 @@ def reach(entrance: Any, function: Any) -> None:
 
     That are the variables of its closure, its defaults, and the globals that its code names.
     """
-    given = set(entrance.tape.leaves)
+    given = len(entrance.tape.leaves)
     todo, seen = [function], set()
     while todo:
         f = todo.pop()
@@ -83,7 +84,7 @@ def reach(entrance: Any, function: Any) -> None:
                 if wrapped is not value:
                     f.__globals__[name] = wrapped
                     entrance.undo.append(partial(_put_back, f.__globals__, name, value))
-    entrance.tape.reached = entrance.tape.leaves.keys() - given
+    entrance.tape.reached = set(islice(entrance.tape.leaves, given, None))
 
 
 def bound(entrance: Any, function: Any) -> Any:

@@ -58,6 +58,7 @@ def role(name: str, contained: bool | None, floating: bool, single: bool = False
     return "parameter" if contained or PARAMETER.fullmatch(base) else "input"
 
 
+@lru_cache(maxsize=4096)
 def holds_state(name: str) -> bool:
     """Whether a container of this name holds state, as `grads` does, and the `v` of Adam."""
     return bool(STATE.fullmatch(name.partition("[")[0]))

@@ -29,6 +29,9 @@ from .array import Array, arrays_in, strip
 KEPT_BYTES = 65_536
 """Arrays that the user still holds are copied into the record up to this size."""
 
+NONE: dict[str, Any] = {}
+"""The settings of an operation that has none; never written to."""
+
 PROBES = 61
 """How many elements of a larger array are remembered, to notice if it is changed later."""
 
@@ -90,6 +93,11 @@ class Left(NamedTuple):
 
 class Tape:
     """What is written while the code runs. `open` while it does."""
+
+    __slots__ = (
+        "__weakref__", "_place", "_stack", "call", "calls", "frame", "leaves", "left_at", "makers",
+        "notes", "open", "ops", "probes", "reached", "rewritten", "unnamed", "values", "visits",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.open = False

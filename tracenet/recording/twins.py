@@ -19,6 +19,7 @@ from ..ops import BY_NAME, Rule
 from . import calls
 from .array import Array, arrays_in, has_arrays, raw, strip
 from .namespace import dressed
+from .tape import NONE
 
 _getframe = sys._getframe
 _kind = builtins.type
@@ -36,7 +37,7 @@ def _mathematical(function: Any, rule: Any) -> Callable[..., Any]:
         if running is None:
             return data
         ids = tuple([running.operand(x) for x in args])
-        return running.record(rule, ids, data, calls.NONE, _getframe(1))
+        return running.record(rule, ids, data, NONE, _getframe(1))
 
     return dressed(traced, function)
 
@@ -56,7 +57,7 @@ def _other(function: Any) -> Callable[..., Any]:
         if running is None or not isinstance(data, builtins.float):
             return data
         ids = tuple([running.operand(x) for x in arrays_in((args, kwargs))])
-        return running.record(calls.opaque(function), ids, data, calls.NONE, _getframe(1))
+        return running.record(calls.opaque(function), ids, data, NONE, _getframe(1))
 
     return dressed(traced, function)
 
@@ -66,9 +67,7 @@ def _log(x: Any, *base: Any) -> Any:
         return math.log(raw(x), *strip(base))
     running = x.tape
     data = math.log(x.data)
-    return running.record(
-        calls.rule_of(np.log), (running.operand(x),), data, calls.NONE, _getframe(1)
-    )
+    return running.record(calls.rule_of(np.log), (running.operand(x),), data, NONE, _getframe(1))
 
 
 def _fsum(items: Any) -> Any:
@@ -78,7 +77,7 @@ def _fsum(items: Any) -> Any:
     if running is None:
         return data
     ids = tuple([running.operand(x) for x in items])
-    return running.record(BY_NAME["fsum"], ids, data, calls.NONE, _getframe(1))
+    return running.record(BY_NAME["fsum"], ids, data, NONE, _getframe(1))
 
 
 _UFUNCS = {
@@ -196,7 +195,7 @@ def _chosen(function: Any, ufunc: Any) -> Callable[..., Any]:
         if running is None:
             return data
         ids = tuple([running.operand(x) for x in args])
-        return running.record(rule, ids, data, calls.NONE, _getframe(1))
+        return running.record(rule, ids, data, NONE, _getframe(1))
 
     return dressed(traced, function)
 

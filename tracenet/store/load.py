@@ -156,7 +156,8 @@ class _Loading:
             gradients, seeds = (
                 dict(map(tuple, about["replay"][k])) for k in ("gradients", "seeds")
             )
-            trace._replays = [Replay([], gradients, seeds, set(about["replay"]["wanted"]))]
+            wanted = set(about["replay"]["wanted"])
+            trace._replays = [Replay([], gradients, seeds, wanted, wanted | seeds.keys())]
         return trace
 
     def _tape(self) -> Tape:

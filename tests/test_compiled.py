@@ -1,0 +1,245 @@
+"""The compiled loops write what the Python functions write, to the bit, and leave nothing behind."""
+
+import copy
+import gc
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+from contextlib import suppress
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from tests.test_networks import CASES
+from tracenet import numpy as tnp
+from tracenet import tracer
+from tracenet.recording.array import Array
+from tracenet.recording.compiled import speedups
+
+ADDRESS = re.compile(" at 0x[0-9a-f]+")
+ROOT = os.path.dirname(os.path.dirname(__file__))
+
+
+def operands(x, y, scale=2.0):
+    """Every kind of operand on either side of an operator."""
+    a = x + y - 1 * x / 2 + 0.5 - (3 - y) + x**2 + 2.0**y + True + np.float32(0.5) * x
+    a = a + np.ones(3) * x + [1.0, 2.0, 3.0] - (y + np.array(2.0)) + (x > y) * x + -x + abs(y)
+    a = (
+        a
+        + np.maximum(0, x)
+        + np.minimum(y, 1.5)
+        + np.maximum(x, np.zeros(3))
+        + np.add([1, 2, 3], y)
+    )
+    return (a @ np.eye(3)).sum() * scale + np.float64(1.5) * (x @ y) + (x.sum() + 1) * y.mean()
+
+
+def settings(W, x):
+    """Reductions with and without settings, of arrays and of numbers."""
+    z = np.matmul(W, x)
+    a = np.sum(z, axis=1, keepdims=True) + np.mean(z, 0) + np.max(z, axis=(0, 1)) + np.sum(z, 1)
+    a = a + np.exp(z).max(axis=0) + z.sum(axis=-1, keepdims=True, dtype=float) + np.std(z)
+    return np.sum(np.sum(np.sum(a, axis=0)) + np.prod(z, axis=np.int64(0))) + np.log(np.sum(a * a))
+
+
+def memory(W, x):
+    """Views and writes in place between operations."""
+    z = W @ x
+    z[0] = z[1] * 2
+    row, z[1] = z[0], 3.0
+    row += W[1] @ x
+    z *= x.T[0, 0]
+    part = z[:, ::2]
+    part[...] = part + np.tanh(row).sum()
+    for i in range(3):
+        z[i, 0] = z[i, 0] * W[i, 0]
+    return np.sum(z * z) + np.sum(part)
+
+
+def residual(x, layers):
+    """Gradients that meet, from arrays in nested containers with other things among them."""
+    for layer in layers:
+        h = np.tanh(x @ layer["W"] + layer["b"]) * layer["scale"] + layer["shift"]
+        x = x + h if layer["skip"] else h
+    parts = np.concatenate([x, x * 2], axis=1)
+    return np.sum(np.where(parts > 0, parts, 0.1 * parts)) / np.einsum("ij->", x * x)
+
+
+def stretched(x, row, column, number, low):
+    """Operands that are stretched in every way that a bias is, in one float type and in two."""
+    a = (x + row) * column + number - (x - row[0]) / (column + 3) + x * row[None] + (row + x[0])
+    return np.sum(a + low) + np.sum(x.astype(np.float32) * low) + np.sum(x[None] + row)
+
+
+def several_calls(x, n):
+    def inner(x, n):
+        return x if n == 0 else inner(np.sin(x) + 1, n - 1) * 2
+
+    return sum(inner(x, k).sum() for k in range(n))
+
+
+def layer(rng, skip):
+    made = {"W": rng.randn(3, 3), "b": rng.randn(3), "scale": 1.5, "skip": skip, "name": "dense"}
+    return made | {"shift": np.float64(0.25), 7: rng.randn(2), "steps": np.arange(3)}
+
+
+def cases():
+    rng = np.random.RandomState(0)
+    skips = [layer(rng, skip) for skip in (True, False, True)]
+    row, column = rng.randn(1, 4), rng.randn(3, 1)
+    low = np.float32(rng.randn(3, 4))
+    yield from (case()[:2] for case in CASES)
+    yield operands, (rng.randn(3), rng.randn(3))
+    yield settings, (rng.randn(3, 4), rng.randn(4, 3))
+    yield memory, (rng.randn(3, 4), rng.randn(4, 2))
+    yield residual, (rng.randn(2, 3), skips)
+    yield stretched, (rng.randn(3, 4), row, column, np.array(0.5), low)
+    yield several_calls, (rng.randn(3), 4)
+    yield lambda x, W: np.sum(np.tanh(x @ W) @ W.T), (rng.randn(300, 20), rng.randn(20, 200))
+
+
+def shown(data):
+    if isinstance(data, np.ndarray) and not data.dtype.hasobject:
+        bits = hashlib.sha1(np.ascontiguousarray(data)).hexdigest()
+        return f"{data.dtype} {data.shape} {bits}"
+    return f"{type(data).__name__} {ADDRESS.sub('', repr(data))}"
+
+
+def where(code, lasti):
+    """The place in the source: a call of Python code stands at the end of the instruction."""
+    if code is None or lasti < 0:
+        return None
+    return next(islice(code.co_positions(), lasti // 2, None))
+
+
+def lines(function, args, **how):
+    """All that one run and its backward wrote, line by line."""
+    trace = tracer.trace(function, *args).backward(**how)
+    tape, replay = trace._tape, trace._replays[0]
+    for rule, out, ins, settings, call, lasti in tape.ops:
+        settings = {name: shown(x) for name, x in settings.items()}
+        yield f"op {rule.name} {out} {ins} {settings} {call} {where(tape.calls[call].code, lasti)}"
+    for call in tape.calls:
+        outer = where(tape.calls[call.parent].code, call.lasti)
+        yield f"call {call.code and call.code.co_name} {call.parent} {outer}"
+    for leaf in tape.leaves.values():
+        yield f"leaf {leaf}"
+    for id, data in enumerate(tape.values):
+        yield f"value {id} {shown(data)}"
+    for event in replay.events:
+        yield f"event {[x if type(x) in (str, int, tuple) else '' for x in event]}"
+    yield f"gradients {sorted(replay.gradients.items())} {sorted(tape.reached)}"
+    yield f"after {[shown(x) for x in args]}"
+
+
+def everything():
+    return [line for function, args in cases() for line in lines(function, args)]
+
+
+@pytest.mark.skipif(speedups is None, reason="tracenet was installed without a compiler")
+def test_compiled_and_python_write_the_same():
+    program = "import json, tests.test_compiled as t; print(json.dumps([t.speedups is None, t.everything()]))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, "TRACENET_PURE": "1"}, cwd=ROOT,
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    pure, found = json.loads(done.stdout)
+    assert pure
+    assert found == everything()
+
+
+@pytest.mark.skipif(speedups is None, reason="tracenet was installed without a compiler")
+def test_the_compiled_loops_are_what_runs():
+    assert type(tnp.exp).__name__ == type(tnp.matmul).__name__ == "Function"
+    assert type(Array.__add__).__name__ == type(Array.__rsub__).__name__ == "Operator"
+
+
+def test_an_error_of_numpy_comes_through_and_leaves_the_record_whole():
+    def wrong(W, x):
+        z = np.matmul(W, x)
+        with suppress(ValueError):
+            z + x
+        with suppress(np.exceptions.AxisError):
+            np.sum(z, axis=5)
+        return np.sum(z) + np.matmul(x, W)
+
+    with pytest.raises(ValueError, match="matmul") as caught:
+        tracer.trace(wrong, np.ones((3, 4)), np.ones((4, 5)))
+    trace = caught.value.tracenet_trace
+    assert [op.rule for op in trace.ops] == ["matmul", "sum"]
+
+
+def test_an_error_in_a_mirror_comes_through():
+    def odd(W):
+        return np.linalg.qr(np.tanh(W))[1].sum()
+
+    from tracenet.errors import NoRuleError
+
+    trace = tracer.trace(odd, np.eye(3))
+    with pytest.raises(NoRuleError, match="qr"):
+        trace.backward()
+
+
+class Layer:
+    def __init__(self):
+        self.activation, self.inner = tnp.tanh, tnp.exp
+
+    def forward(self, x):
+        return self.inner(self.activation(x)) + 1
+
+
+def test_a_traced_function_can_be_held_and_copied():
+    layer = copy.deepcopy(Layer())
+    assert layer.inner is tnp.exp and copy.copy(layer.inner) is tnp.exp
+    x = np.ones(3)
+    assert np.array_equal(layer.forward(x), np.exp(np.tanh(x)) + 1)
+    trace = tracer.trace(lambda x: layer.forward(x).sum(), x).backward()
+    assert np.allclose(trace.gradient("x"), np.exp(np.tanh(1)) * (1 - np.tanh(1) ** 2))
+
+
+def test_an_operator_can_be_asked_for_by_name():
+    found = []
+
+    def ask(x):
+        found.append(x.__add__(1.0).data if speedups else (x + 1.0).data)
+        found.append(Array.__mul__(x, 2.0).data)
+        return np.sum(x)
+
+    tracer.trace(ask, np.arange(3.0))
+    assert np.array_equal(found, [[1, 2, 3], [0, 2, 4]])
+    assert tnp.exp.__name__ == "exp" and "exponential" in tnp.exp.__doc__
+
+
+def test_arrays_of_a_trace_that_has_ended_are_plain_operands():
+    kept = []
+
+    def keep(x):
+        kept.append(x * 2)
+        return np.sum(x)
+
+    tracer.trace(keep, np.ones(3))
+    assert type(kept[0] + 1) is type(np.exp(kept[0])) is np.ndarray
+    trace = tracer.trace(lambda y: np.sum(y * kept[0] + np.maximum(kept[0], y)), np.zeros(3))
+    assert trace.result == 6.0
+    assert np.array_equal(trace.backward().gradient("y"), [2.0, 2.0, 2.0])
+
+
+def test_nothing_is_left_of_traces():
+    def once():
+        for function, args in cases():
+            list(lines(function, args))
+
+    once()
+    once()
+    gc.collect()
+    before = sys.getallocatedblocks(), sys.getrefcount(None), len(gc.get_objects())
+    for _ in range(20):
+        once()
+    gc.collect()
+    after = sys.getallocatedblocks(), sys.getrefcount(None), len(gc.get_objects())
+    assert all(b - a < 2000 for a, b in zip(before, after)), (before, after)
+    assert not [x for x in gc.get_objects() if type(x) is Array]

@@ -1,0 +1,975 @@
+/* The loops that every trace spends its time in, compiled.
+ *
+ * Nothing here is needed: each function takes the common case, and gives everything else to the
+ * Python function that it was made with, which knows every case and writes the same records. Where
+ * no compiler is at hand when tracenet is installed, the Python functions are all there is.
+ *
+ * Arrays, tapes and rules are the Python classes; their fields are reached where `__slots__` put
+ * them. NumPy is used as any Python code uses it, so that nothing depends on its headers.
+ */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <structmember.h>
+#include <stddef.h>
+
+#define FIELD(object, offset) (*(PyObject **)((char *)(object) + (offset)))
+
+static PyTypeObject *Array, *Tape, *Rule, *Leaf, *Ndarray, *Float64;
+static Py_ssize_t DATA, ID, TAPE, ALIAS;          /* of an Array */
+static Py_ssize_t OPEN, FRAME, CALL, VALUES, OPS, LEAVES; /* of a Tape */
+static Py_ssize_t BACKWARD, DIFFERENTIABLE;       /* of a Rule */
+static PyObject *no_settings, *read_, *role_;     /* compiled.NONE, memory.read, roles.role */
+static PyObject *sum_;                            /* np.add.reduce */
+static Py_ssize_t copied_bytes;                   /* tape.KEPT_BYTES */
+static PyObject *s_copy, *s_enter, *s_given, *s_shape, *s_dtype, *s_kind, *s_ndim, *s_nbytes, *minus_one;
+
+/* ------------------------------------------------------------------ recording */
+
+/* One NumPy function or operator of one or two operands, and what it does while a trace runs. */
+typedef struct {
+    PyObject_HEAD
+    vectorcallfunc vectorcall;
+    PyObject *rule;     /* what the tape says was done */
+    PyObject *function; /* what computes the data */
+    PyObject *slow;     /* what knows every other case */
+    PyObject *allowed;  /* the keywords that are settings, for a function of one operand */
+    PyObject *dict;
+    int swapped;        /* whether the operator is the reflected one, as in `2 - x` */
+} Recorder;
+
+/* The tape that an operand can be recorded on in this way; NULL where it cannot. Borrowed. */
+static PyObject *
+tape_of(PyObject *x)
+{
+    if (!Py_IS_TYPE(x, Array)) {
+        return NULL;
+    }
+    PyObject *tape = FIELD(x, TAPE);
+    if (tape == NULL || !Py_IS_TYPE(tape, Tape) || FIELD(tape, OPEN) != Py_True
+        || FIELD(x, DATA) == NULL || FIELD(x, ID) == NULL) {
+        return NULL;
+    }
+    PyObject *values = FIELD(tape, VALUES), *ops = FIELD(tape, OPS); /* not those that keep less */
+    if (values == NULL || !PyList_CheckExact(values) || ops == NULL || !PyList_CheckExact(ops)
+        || FIELD(tape, CALL) == NULL) {
+        return NULL;
+    }
+    return tape;
+}
+
+static int
+is_number(PyObject *x)
+{
+    return PyFloat_CheckExact(x) || PyLong_CheckExact(x);
+}
+
+/* Whether an operand is an array of that tape or a number; anything else takes the slow way. */
+static int
+suits(PyObject *x, PyObject *tape)
+{
+    return Py_IS_TYPE(x, Array) ? tape_of(x) == tape : is_number(x);
+}
+
+static PyObject *
+data_of(PyObject *x)
+{
+    return Py_IS_TYPE(x, Array) ? FIELD(x, DATA) : x;
+}
+
+/* The number of the value that an operand is now. A plain number becomes a new value. */
+static PyObject *
+value_of(PyObject *x, PyObject *tape)
+{
+    if (Py_IS_TYPE(x, Array)) {
+        if (FIELD(x, ALIAS) == Py_None) {
+            return Py_NewRef(FIELD(x, ID));
+        }
+        PyObject *both[] = {tape, x};
+        return PyObject_Vectorcall(read_, both, 2, NULL);
+    }
+    PyObject *values = FIELD(tape, VALUES);
+    Py_ssize_t id = PyList_GET_SIZE(values);
+    return PyList_Append(values, x) < 0 ? NULL : PyLong_FromSsize_t(id);
+}
+
+/* Sees to it that the tape stands at the call that the program is in; that frame, borrowed. */
+static PyFrameObject *
+entered(PyObject *tape)
+{
+    PyFrameObject *frame = PyEval_GetFrame(); /* compiled code has none: it is the program's own */
+    if (frame == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "an operation outside of any Python function");
+        return NULL;
+    }
+    if ((PyObject *)frame != FIELD(tape, FRAME)) {
+        PyObject *done = PyObject_CallMethodOneArg(tape, s_enter, (PyObject *)frame);
+        if (done == NULL) {
+            return NULL;
+        }
+        Py_DECREF(done);
+    }
+    return frame;
+}
+
+/* A traced array; takes over nothing. */
+static PyObject *
+new_array(PyObject *data, PyObject *id, PyObject *tape)
+{
+    PyObject *made = PyType_GenericAlloc(Array, 0);
+    if (made != NULL) {
+        FIELD(made, DATA) = Py_NewRef(data);
+        FIELD(made, ID) = Py_NewRef(id);
+        FIELD(made, TAPE) = Py_NewRef(tape);
+        FIELD(made, ALIAS) = Py_NewRef(Py_None);
+    }
+    return made;
+}
+
+/* Writes one operation; the traced result. Takes over `ins` and `data`. */
+static PyObject *
+recorded(PyObject *tape, PyObject *rule, PyObject *ins, PyObject *settings, PyObject *data,
+         PyFrameObject *frame)
+{
+    PyObject *values = FIELD(tape, VALUES), *op = NULL, *result = NULL;
+    PyObject *out = PyLong_FromSsize_t(PyList_GET_SIZE(values));
+    PyObject *at = PyLong_FromLong(PyFrame_GetLasti(frame));
+    if (out != NULL && at != NULL && ins != NULL && PyList_Append(values, data) == 0) {
+        op = PyTuple_Pack(6, rule, out, ins, settings, FIELD(tape, CALL), at);
+    }
+    if (op != NULL && PyList_Append(FIELD(tape, OPS), op) == 0) {
+        result = new_array(data, out, tape);
+    }
+    Py_XDECREF(op);
+    Py_XDECREF(out);
+    Py_XDECREF(at);
+    Py_XDECREF(ins);
+    Py_DECREF(data);
+    return result;
+}
+
+/* An operator, or a function of two operands. `first` is the one that is noted first. */
+static PyObject *
+of_two(Recorder *self, PyObject *tape, PyObject *first, PyObject *second)
+{
+    PyObject *left = self->swapped ? second : first, *right = self->swapped ? first : second;
+    PyObject *both[] = {data_of(left), data_of(right)};
+    PyObject *data = PyObject_Vectorcall(self->function, both, 2, NULL);
+    if (data == NULL) {
+        return NULL;
+    }
+    PyFrameObject *frame = entered(tape);
+    PyObject *x = frame == NULL ? NULL : value_of(first, tape);
+    PyObject *y = x == NULL ? NULL : value_of(second, tape);
+    if (y == NULL) {
+        Py_XDECREF(x);
+        Py_DECREF(data);
+        return NULL;
+    }
+    PyObject *ins = self->swapped ? PyTuple_Pack(2, y, x) : PyTuple_Pack(2, x, y);
+    Py_DECREF(x);
+    Py_DECREF(y);
+    return recorded(tape, self->rule, ins, no_settings, data, frame);
+}
+
+static PyObject *
+call_operator(Recorder *self, PyObject *const *args, size_t count, PyObject *names)
+{
+    if (PyVectorcall_NARGS(count) == 2 && names == NULL) {
+        PyObject *tape = tape_of(args[0]);
+        if (tape != NULL && suits(args[1], tape)) {
+            return of_two(self, tape, args[0], args[1]);
+        }
+    }
+    return PyObject_Vectorcall(self->slow, args, count, names);
+}
+
+static PyObject *
+call_two(Recorder *self, PyObject *const *args, size_t count, PyObject *names)
+{
+    if (PyVectorcall_NARGS(count) == 2 && names == NULL) {
+        PyObject *tape = tape_of(Py_IS_TYPE(args[0], Array) ? args[0] : args[1]);
+        if (tape != NULL && suits(args[0], tape) && suits(args[1], tape)) {
+            return of_two(self, tape, args[0], args[1]);
+        }
+    }
+    return PyObject_Vectorcall(self->slow, args, count, names);
+}
+
+/* The keywords as a dict, if all are settings with plain values; else NULL, without an error. */
+static PyObject *
+settings_of(Recorder *self, PyObject *names, PyObject *const *given)
+{
+    PyObject *settings = PyDict_New();
+    for (Py_ssize_t i = 0; settings != NULL && i < PyTuple_GET_SIZE(names); i++) {
+        PyObject *name = PyTuple_GET_ITEM(names, i), *value = given[i];
+        int plain = PyLong_CheckExact(value) || PyBool_Check(value) || value == Py_None
+                    || PyUnicode_CheckExact(value);
+        if (!plain || PySet_Contains(self->allowed, name) != 1
+            || PyDict_SetItem(settings, name, value) < 0) {
+            PyErr_Clear();
+            Py_CLEAR(settings);
+        }
+    }
+    return settings;
+}
+
+static PyObject *
+call_one(Recorder *self, PyObject *const *args, size_t count, PyObject *names)
+{
+    PyObject *tape = PyVectorcall_NARGS(count) == 1 ? tape_of(args[0]) : NULL;
+    Py_ssize_t keywords = names == NULL ? 0 : PyTuple_GET_SIZE(names);
+    /* what is no array, as the sum of a sum, takes the long way: `ndarray.sum` is for arrays */
+    if (tape == NULL || keywords > 4 || !Py_IS_TYPE(FIELD(args[0], DATA), Ndarray)) {
+        return PyObject_Vectorcall(self->slow, args, count, names);
+    }
+    PyObject *settings = keywords ? settings_of(self, names, args + 1) : Py_NewRef(no_settings);
+    if (settings == NULL) {
+        return PyObject_Vectorcall(self->slow, args, count, names);
+    }
+    PyObject *passed[5] = {FIELD(args[0], DATA)};
+    for (Py_ssize_t i = 0; i < keywords; i++) {
+        passed[i + 1] = args[i + 1];
+    }
+    PyObject *result = NULL;
+    PyObject *data = PyObject_Vectorcall(self->function, passed, 1, names);
+    PyFrameObject *frame = data == NULL ? NULL : entered(tape);
+    PyObject *x = frame == NULL ? NULL : value_of(args[0], tape);
+    if (x != NULL) {
+        PyObject *ins = PyTuple_Pack(1, x);
+        result = recorded(tape, self->rule, ins, settings, data, frame);
+        Py_DECREF(x);
+    }
+    else {
+        Py_XDECREF(data);
+    }
+    Py_DECREF(settings);
+    return result;
+}
+
+static int
+recorder_traverse(Recorder *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->rule);
+    Py_VISIT(self->function);
+    Py_VISIT(self->slow);
+    Py_VISIT(self->allowed);
+    Py_VISIT(self->dict);
+    return 0;
+}
+
+static int
+recorder_clear(Recorder *self)
+{
+    Py_CLEAR(self->rule);
+    Py_CLEAR(self->function);
+    Py_CLEAR(self->slow);
+    Py_CLEAR(self->allowed);
+    Py_CLEAR(self->dict);
+    return 0;
+}
+
+static void
+recorder_dealloc(Recorder *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    recorder_clear(self);
+    type->tp_free((PyObject *)self);
+    Py_DECREF(type);
+}
+
+static PyObject *
+recorder_self(PyObject *self, PyObject *ignored)
+{
+    return Py_NewRef(self);
+}
+
+static PyObject *
+operator_bound(PyObject *self, PyObject *instance, PyObject *owner)
+{
+    return instance == NULL || instance == Py_None ? Py_NewRef(self) : PyMethod_New(self, instance);
+}
+
+static PyMethodDef recorder_methods[] = {
+    {"__copy__", recorder_self, METH_NOARGS, NULL}, /* as functions: what is copied is the name */
+    {"__deepcopy__", recorder_self, METH_O, NULL},
+    {NULL},
+};
+
+static PyMemberDef recorder_members[] = {
+    {"__dictoffset__", T_PYSSIZET, offsetof(Recorder, dict), READONLY},
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(Recorder, vectorcall), READONLY},
+    {NULL},
+};
+
+static PyGetSetDef recorder_attributes[] = {
+    {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict},
+    {NULL},
+};
+
+#define RECORDER                                                                                   \
+    {Py_tp_traverse, recorder_traverse}, {Py_tp_clear, recorder_clear},                            \
+    {Py_tp_dealloc, recorder_dealloc}, {Py_tp_call, PyVectorcall_Call},                            \
+    {Py_tp_methods, recorder_methods}, {Py_tp_members, recorder_members},                          \
+    {Py_tp_getset, recorder_attributes}
+
+static PyType_Slot function_slots[] = {RECORDER, {0, NULL}};
+static PyType_Slot operator_slots[] = {RECORDER, {Py_tp_descr_get, operator_bound}, {0, NULL}};
+
+#define FLAGS (Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL                \
+               | Py_TPFLAGS_DISALLOW_INSTANTIATION)
+
+static PyType_Spec function_spec = {
+    "tracenet._speedups.Function", sizeof(Recorder), 0, FLAGS, function_slots};
+static PyType_Spec operator_spec = {
+    "tracenet._speedups.Operator", sizeof(Recorder), 0, FLAGS | Py_TPFLAGS_METHOD_DESCRIPTOR,
+    operator_slots};
+static PyTypeObject *Function, *Operator;
+
+static PyObject *
+recorder(PyTypeObject *type, void *how, PyObject *rule, PyObject *function, PyObject *slow,
+         PyObject *allowed, int swapped)
+{
+    Recorder *made = PyObject_GC_New(Recorder, type);
+    if (made == NULL) {
+        return NULL;
+    }
+    made->vectorcall = (vectorcallfunc)how;
+    made->rule = Py_NewRef(rule);
+    made->function = Py_NewRef(function);
+    made->slow = Py_NewRef(slow);
+    made->allowed = Py_XNewRef(allowed);
+    made->dict = NULL;
+    made->swapped = swapped;
+    PyObject_GC_Track(made);
+    return (PyObject *)made;
+}
+
+static PyObject *
+make_operator(PyObject *module, PyObject *args)
+{
+    PyObject *rule, *function, *slow;
+    int swapped;
+    if (!PyArg_ParseTuple(args, "OOOp:operator", &rule, &function, &slow, &swapped)) {
+        return NULL;
+    }
+    return recorder(Operator, call_operator, rule, function, slow, NULL, swapped);
+}
+
+static PyObject *
+make_function(PyObject *module, PyObject *args)
+{
+    PyObject *rule, *function, *slow, *allowed;
+    int operands;
+    if (!PyArg_ParseTuple(args, "OOOiO!:function", &rule, &function, &slow, &operands,
+                          &PyFrozenSet_Type, &allowed)) {
+        return NULL;
+    }
+    return recorder(Function, operands == 1 ? (void *)call_one : (void *)call_two, rule, function,
+                    slow, allowed, 0);
+}
+
+/* ------------------------------------------------------------------ coming in and going out */
+
+/* The letter of an array's kind of numbers, `f` or `i`; 0 with an error. */
+static Py_UCS4
+kind_of(PyObject *data)
+{
+    PyObject *dtype = PyObject_GetAttr(data, s_dtype);
+    PyObject *kind = dtype == NULL ? NULL : PyObject_GetAttr(dtype, s_kind);
+    Py_UCS4 letter = kind != NULL && PyUnicode_Check(kind) && PyUnicode_GET_LENGTH(kind) == 1
+                         ? PyUnicode_READ_CHAR(kind, 0)
+                         : 0;
+    if (letter == 0 && !PyErr_Occurred()) {
+        PyErr_SetString(PyExc_TypeError, "an array without a kind of numbers");
+    }
+    Py_XDECREF(dtype);
+    Py_XDECREF(kind);
+    return letter;
+}
+
+/* What a dict of the program's is taken in with, all borrowed. */
+typedef struct {
+    PyObject *tape, *seen, *held, *path, *contained;
+} Taking;
+
+/* Takes in a value that no operation made; its number. As Tape.given, which sees to large ones. */
+static PyObject *
+given(PyObject *tape, PyObject *data)
+{
+    PyObject *values = FIELD(tape, VALUES);
+    PyObject *bytes = PyObject_GetAttr(data, s_nbytes);
+    Py_ssize_t size = bytes == NULL ? -1 : PyLong_AsSsize_t(bytes);
+    Py_XDECREF(bytes);
+    if (size < 0) {
+        return NULL;
+    }
+    if (size > copied_bytes || values == NULL || !PyList_CheckExact(values)) {
+        return PyObject_CallMethodOneArg(tape, s_given, data);
+    }
+    PyObject *copy = PyObject_CallMethodNoArgs(data, s_copy);
+    PyObject *id = copy == NULL ? NULL : PyLong_FromSsize_t(PyList_GET_SIZE(values));
+    if (id != NULL && PyList_Append(values, copy) < 0) {
+        Py_CLEAR(id);
+    }
+    Py_XDECREF(copy);
+    return id;
+}
+
+/* The traced twin of an array that stands under `key`; as in Entrance.array. */
+static PyObject *
+twin_of(Taking *in, PyObject *data, PyObject *key, Py_UCS4 letter)
+{
+    PyObject *address = PyLong_FromVoidPtr(data);
+    if (address == NULL) {
+        return NULL;
+    }
+    PyObject *twin = Py_XNewRef(PyDict_GetItemWithError(in->seen, address));
+    if (twin != NULL || PyErr_Occurred()) {
+        Py_DECREF(address);
+        return twin;
+    }
+    PyObject *id = given(in->tape, data);
+    PyObject *dims = PyObject_GetAttr(data, s_ndim);
+    PyObject *path = PyTuple_Pack(2, in->path, key), *role = NULL, *leaf = NULL;
+    if (id != NULL && dims != NULL && path != NULL) {
+        PyObject *floating = letter == 'f' || letter == 'c' ? Py_True : Py_False;
+        PyObject *single = PyObject_IsTrue(dims) ? Py_False : Py_True;
+        PyObject *given[] = {key, in->contained, floating, single};
+        role = PyObject_Vectorcall(role_, given, 4, NULL);
+    }
+    if (role != NULL && (leaf = Leaf->tp_alloc(Leaf, 6)) != NULL) {
+        PyObject *fields[] = {id, role, key, path, minus_one, minus_one};
+        for (int i = 0; i < 6; i++) {
+            PyTuple_SET_ITEM(leaf, i, Py_NewRef(fields[i]));
+        }
+        twin = new_array(data, id, in->tape);
+    }
+    if (twin != NULL
+        && (PyObject_SetItem(FIELD(in->tape, LEAVES), id, leaf) < 0
+            || PyDict_SetItem(in->seen, address, twin) < 0 || PyList_Append(in->held, data) < 0)) {
+        Py_CLEAR(twin);
+    }
+    Py_DECREF(address);
+    Py_XDECREF(id);
+    Py_XDECREF(dims);
+    Py_XDECREF(path);
+    Py_XDECREF(role);
+    Py_XDECREF(leaf);
+    return twin;
+}
+
+/* Exchanges the arrays of a dict for traced ones; whether there were any. */
+static PyObject *
+take_in(PyObject *module, PyObject *args)
+{
+    Taking in;
+    PyObject *dict, *rest;
+    if (!PyArg_ParseTuple(args, "O!O!O!O!OOO:take_in", &PyDict_Type, &dict, Tape, &in.tape,
+                          &PyDict_Type, &in.seen, &PyList_Type, &in.held, &in.path, &in.contained,
+                          &rest)) {
+        return NULL;
+    }
+    PyObject *items = PyDict_Items(dict); /* a copy: what is called may do anything */
+    int bad = items == NULL || FIELD(in.tape, LEAVES) == NULL, any = 0;
+    for (Py_ssize_t i = 0; !bad && i < PyList_GET_SIZE(items); i++) {
+        PyObject *pair = PyList_GET_ITEM(items, i);
+        PyObject *key = PyTuple_GET_ITEM(pair, 0), *data = PyTuple_GET_ITEM(pair, 1);
+        Py_UCS4 letter = 0;
+        if (Py_IS_TYPE(data, Ndarray) && PyUnicode_CheckExact(key)) {
+            letter = kind_of(data);
+            bad = letter == 0;
+        }
+        if (bad) {
+            break;
+        }
+        if (letter != 0 && strchr("fciub", (int)letter) != NULL) {
+            PyObject *twin = twin_of(&in, data, key, letter);
+            bad = twin == NULL || PyDict_SetItem(dict, key, twin) < 0;
+            any = 1;
+            Py_XDECREF(twin);
+        }
+        else {
+            PyObject *both[] = {key, data};
+            PyObject *done = PyObject_Vectorcall(rest, both, 2, NULL);
+            bad = done == NULL;
+            Py_XDECREF(done);
+        }
+    }
+    Py_XDECREF(items);
+    return bad ? NULL : PyBool_FromLong(any);
+}
+
+/* Puts plain arrays back into a dict. */
+static PyObject *
+put_back(PyObject *module, PyObject *args)
+{
+    PyObject *dict, *rest;
+    if (!PyArg_ParseTuple(args, "O!O:put_back", &PyDict_Type, &dict, &rest)) {
+        return NULL;
+    }
+    PyObject *items = PyDict_Items(dict);
+    int bad = items == NULL;
+    for (Py_ssize_t i = 0; !bad && i < PyList_GET_SIZE(items); i++) {
+        PyObject *pair = PyList_GET_ITEM(items, i);
+        PyObject *key = PyTuple_GET_ITEM(pair, 0), *value = PyTuple_GET_ITEM(pair, 1);
+        if (Py_IS_TYPE(value, Array) && FIELD(value, DATA) != NULL) {
+            bad = PyDict_SetItem(dict, key, FIELD(value, DATA)) < 0;
+        }
+        else if (!is_number(value) && !PyUnicode_CheckExact(value)) {
+            PyObject *both[] = {key, value};
+            PyObject *done = PyObject_Vectorcall(rest, both, 2, NULL);
+            bad = done == NULL;
+            Py_XDECREF(done);
+        }
+    }
+    Py_XDECREF(items);
+    if (bad) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+/* ------------------------------------------------------------------ replaying */
+
+/* What stands at a place of a list, borrowed; the place is the number of a value. */
+static PyObject *
+item(PyObject *list, PyObject *number)
+{
+    Py_ssize_t i = PyLong_AsSsize_t(number);
+    if (i < 0 || i >= PyList_GET_SIZE(list)) {
+        if (!PyErr_Occurred()) {
+            PyErr_Format(PyExc_IndexError, "there is no value %zd", i);
+        }
+        return NULL;
+    }
+    return PyList_GET_ITEM(list, i);
+}
+
+/* Whether a value is marked; -1 with an error. */
+static int
+marked(PyObject *marks, PyObject *number)
+{
+    Py_ssize_t i = PyLong_AsSsize_t(number);
+    if (i < 0 || i >= PyByteArray_GET_SIZE(marks)) {
+        if (!PyErr_Occurred()) {
+            PyErr_Format(PyExc_IndexError, "there is no value %zd", i);
+        }
+        return -1;
+    }
+    return PyByteArray_AS_STRING(marks)[i] != 0;
+}
+
+/* An entry of the tape, borrowed: (rule, out, ins, settings, call, lasti). */
+static PyObject *
+op_at(PyObject *ops, Py_ssize_t k)
+{
+    PyObject *op = k < PyList_GET_SIZE(ops) ? PyList_GET_ITEM(ops, k) : NULL;
+    if (op == NULL || !PyTuple_Check(op) || PyTuple_GET_SIZE(op) != 6
+        || !Py_IS_TYPE(PyTuple_GET_ITEM(op, 0), Rule) || !PyTuple_Check(PyTuple_GET_ITEM(op, 2))
+        || !PyDict_Check(PyTuple_GET_ITEM(op, 3))) {
+        PyErr_Format(PyExc_TypeError, "operation %zd of the tape is none", k);
+        return NULL;
+    }
+    return op;
+}
+
+/* Marks, from the first operation on, what was computed from something marked. */
+static PyObject *
+spread(PyObject *module, PyObject *args)
+{
+    PyObject *marks, *ops;
+    Py_ssize_t stop;
+    if (!PyArg_ParseTuple(args, "O!O!n:spread", &PyByteArray_Type, &marks, &PyList_Type, &ops,
+                          &stop)) {
+        return NULL;
+    }
+    for (Py_ssize_t k = 0; k < stop; k++) {
+        PyObject *op = op_at(ops, k);
+        if (op == NULL) {
+            return NULL;
+        }
+        PyObject *ins = PyTuple_GET_ITEM(op, 2), *out = PyTuple_GET_ITEM(op, 1);
+        for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(ins); i++) {
+            int found = marked(marks, PyTuple_GET_ITEM(ins, i));
+            if (found < 0 || marked(marks, out) < 0) {
+                return NULL;
+            }
+            if (found) {
+                if (FIELD(PyTuple_GET_ITEM(op, 0), DIFFERENTIABLE) == Py_True) {
+                    PyByteArray_AS_STRING(marks)[PyLong_AsSsize_t(out)] = 1;
+                }
+                break;
+            }
+        }
+    }
+    Py_RETURN_NONE;
+}
+
+/* What a replay needs besides its operations, all borrowed. */
+typedef struct {
+    PyObject *ops, *values, *gradients, *leads, *events, *kept;
+    PyObject *mirror;          /* the first word of an event */
+    PyObject *odd, *fit, *meet, *drop; /* Python functions */
+    Py_ssize_t large;
+    int rewritten;
+} Walk;
+
+/* Whether data are an array or a number, and not what stands for something that is gone. */
+static int
+is_there(PyObject *x)
+{
+    return Py_IS_TYPE(x, Ndarray) || is_number(x) || Py_IS_TYPE(x, Float64);
+}
+
+static int
+same_attribute(PyObject *x, PyObject *y, PyObject *name, int identity)
+{
+    PyObject *a = PyObject_GetAttr(x, name), *b = a == NULL ? NULL : PyObject_GetAttr(y, name);
+    int same = b == NULL ? -1 : identity ? a == b : PyObject_RichCompareBool(a, b, Py_EQ);
+    Py_XDECREF(a);
+    Py_XDECREF(b);
+    return same;
+}
+
+static Py_ssize_t
+length(PyObject *shape, Py_ssize_t axis)
+{
+    return PyLong_AsSsize_t(PyTuple_GET_ITEM(shape, axis));
+}
+
+/* The gradient of a bias of matrices: the sum over the one axis along which it was stretched.
+ * Borrows `have` and `want`, the shapes; NULL without an error where it is anything else. */
+static PyObject *
+summed(PyObject *piece, PyObject *have, PyObject *want)
+{
+    Py_ssize_t dims = PyTuple_GET_SIZE(want);
+    if (PyTuple_GET_SIZE(have) != 2 || dims < 1 || dims > 2) {
+        return NULL;
+    }
+    long axis = dims == 2 && length(have, 0) == length(want, 0) && length(want, 1) == 1   ? 1
+                : length(have, 1) == length(want, dims - 1)
+                          && (dims == 1 || (length(want, 0) == 1 && length(have, 0) != 1)) ? 0
+                                                                                           : -1;
+    PyObject *number = axis < 0 ? NULL : PyLong_FromLong(axis);
+    if (number == NULL) {
+        return NULL;
+    }
+    PyObject *given[] = {piece, number, Py_None, Py_None, dims == 2 ? Py_True : Py_False};
+    PyObject *made = PyObject_Vectorcall(sum_, given, 5, NULL);
+    Py_DECREF(number);
+    return made;
+}
+
+/* Whether an array has the shape of another; if not, and it is simple, `*made` is it so summed. */
+static int
+shaped(PyObject *piece, PyObject *x, PyObject **made)
+{
+    PyObject *have = PyObject_GetAttr(piece, s_shape);
+    PyObject *want = have == NULL ? NULL : PyObject_GetAttr(x, s_shape);
+    int same = want == NULL ? -1 : PyObject_RichCompareBool(have, want, Py_EQ);
+    if (same == 0 && PyTuple_Check(have) && PyTuple_Check(want)) {
+        Py_UCS4 letter = kind_of(x);
+        *made = letter == 'f' ? summed(piece, have, want) : NULL;
+        same = PyErr_Occurred() ? -1 : 0;
+    }
+    Py_XDECREF(have);
+    Py_XDECREF(want);
+    return same;
+}
+
+/* A gradient in the shape and dtype of what it is the gradient of. Takes over `piece`. */
+static PyObject *
+fitted(Walk *walk, PyObject *piece, PyObject *x)
+{
+    int fits;
+    if (Py_IS_TYPE(piece, Ndarray) && Py_IS_TYPE(x, Ndarray)) {
+        PyObject *made = NULL;
+        fits = same_attribute(piece, x, s_dtype, 1);
+        fits = fits == 1 ? shaped(piece, x, &made) : fits;
+        if (made != NULL) {
+            Py_DECREF(piece);
+            return made;
+        }
+    }
+    else {
+        fits = Py_IS_TYPE(piece, Float64) && (Py_IS_TYPE(x, Float64) || PyFloat_CheckExact(x));
+    }
+    if (fits == 0) {
+        PyObject *both[] = {piece, x};
+        PyObject *made = PyObject_Vectorcall(walk->fit, both, 2, NULL);
+        Py_DECREF(piece);
+        return made;
+    }
+    if (fits < 0) {
+        Py_CLEAR(piece);
+    }
+    return piece;
+}
+
+/* Makes the gradients of one or two operands; which of them got one. NULL with an error. */
+static PyObject *
+mirrored(Walk *walk, PyObject *op, PyObject *backward, PyObject *g, PyObject *answer,
+         PyObject **operands)
+{
+    PyObject *ins = PyTuple_GET_ITEM(op, 2), *settings = PyTuple_GET_ITEM(op, 3);
+    Py_ssize_t count = PyTuple_GET_SIZE(ins);
+    PyObject *given[] = {g, answer, operands[0], count > 1 ? operands[1] : NULL};
+    PyObject *targets[2];
+    Py_ssize_t found = 0;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *function = PyTuple_GET_ITEM(backward, i);
+        /* of one operand it is known that it leads: its output does */
+        int leads = count == 1 ? 1 : marked(walk->leads, PyTuple_GET_ITEM(ins, i));
+        if (leads < 0) {
+            return NULL;
+        }
+        if (!leads || (function == Py_None && count > 1)) {
+            continue;
+        }
+        PyObject *piece = PyDict_GET_SIZE(settings) == 0
+                              ? PyObject_Vectorcall(function, given, 2 + count, NULL)
+                              : PyObject_VectorcallDict(function, given, 2 + count, settings);
+        piece = piece == NULL ? NULL : fitted(walk, piece, operands[i]);
+        if (piece == NULL || PyList_Append(walk->values, piece) < 0) {
+            Py_XDECREF(piece);
+            return NULL;
+        }
+        Py_DECREF(piece);
+        targets[found++] = PyTuple_GET_ITEM(ins, i);
+    }
+    if (found == count) {
+        return Py_NewRef(ins);
+    }
+    return found ? PyTuple_Pack(1, targets[0]) : PyTuple_New(0);
+}
+
+/* Notes a mirror, and gives each operand its gradient, or adds to the one that it has. */
+static int
+noted(Walk *walk, Py_ssize_t k, PyObject *gradient, PyObject *targets, Py_ssize_t first)
+{
+    PyObject *place = PyLong_FromSsize_t(k), *number = PyLong_FromSsize_t(first);
+    PyObject *event = place == NULL || number == NULL
+                          ? NULL
+                          : PyTuple_Pack(5, walk->mirror, place, gradient, targets, number);
+    int bad = event == NULL || PyList_Append(walk->events, event) < 0;
+    for (Py_ssize_t i = 0; !bad && i < PyTuple_GET_SIZE(targets); i++) {
+        PyObject *target = PyTuple_GET_ITEM(targets, i);
+        if (i > 0) {
+            Py_SETREF(number, PyLong_FromSsize_t(first + i));
+            if (number == NULL) {
+                bad = 1;
+                break;
+            }
+        }
+        int has = PyDict_Contains(walk->gradients, target);
+        if (has == 1) {
+            PyObject *both[] = {target, number};
+            PyObject *done = PyObject_Vectorcall(walk->meet, both, 2, NULL);
+            bad = done == NULL;
+            Py_XDECREF(done);
+        }
+        else {
+            bad = has < 0 || PyDict_SetItem(walk->gradients, target, number) < 0;
+        }
+    }
+    Py_XDECREF(place);
+    Py_XDECREF(number);
+    Py_XDECREF(event);
+    return bad ? -1 : 0;
+}
+
+/* Lets a large gradient go that was used and that nobody asked for. */
+static int
+dropped(Walk *walk, PyObject *out, PyObject *gradient, PyObject *g)
+{
+    if (walk->large == PY_SSIZE_T_MAX || !Py_IS_TYPE(g, Ndarray)) {
+        return 0;
+    }
+    PyObject *bytes = PyObject_GetAttr(g, s_nbytes);
+    Py_ssize_t size = bytes == NULL ? -1 : PyLong_AsSsize_t(bytes);
+    Py_XDECREF(bytes);
+    if (size < walk->large) {
+        return size < 0 ? -1 : 0;
+    }
+    int kept = PySet_Contains(walk->kept, out);
+    if (kept != 0) {
+        return kept < 0 ? -1 : 0;
+    }
+    PyObject *done = PyObject_CallOneArg(walk->drop, gradient);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+/* One operation whose output may have a gradient. */
+static int
+stepped(Walk *walk, PyObject *op, Py_ssize_t k)
+{
+    PyObject *out = PyTuple_GET_ITEM(op, 1), *ins = PyTuple_GET_ITEM(op, 2);
+    PyObject *gradient = PyDict_GetItemWithError(walk->gradients, out);
+    if (gradient == NULL) {
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    int leads = marked(walk->leads, out);
+    if (leads <= 0) {
+        return leads;
+    }
+    Py_ssize_t count = PyTuple_GET_SIZE(ins), first = PyList_GET_SIZE(walk->values);
+    PyObject *backward = FIELD(PyTuple_GET_ITEM(op, 0), BACKWARD);
+    PyObject *held[4] = {NULL}; /* the gradient, the output, the operands */
+    int odd = backward == NULL || !PyTuple_CheckExact(backward)
+              || PyTuple_GET_SIZE(backward) != count || count < 1 || count > 2;
+    int bad = 0;
+    Py_INCREF(gradient);
+    for (Py_ssize_t i = 0; !odd && !bad && i < 2 + count; i++) {
+        PyObject *number = i == 0 ? gradient : i == 1 ? out : PyTuple_GET_ITEM(ins, i - 2);
+        held[i] = Py_XNewRef(item(walk->values, number));
+        bad = held[i] == NULL;
+        odd = !bad && i > 0 && walk->rewritten && !is_there(held[i]);
+    }
+    if (odd && !bad) {
+        PyObject *place = PyLong_FromSsize_t(k);
+        PyObject *both[] = {place, gradient};
+        PyObject *done = place == NULL ? NULL : PyObject_Vectorcall(walk->odd, both, 2, NULL);
+        bad = done == NULL;
+        Py_XDECREF(done);
+        Py_XDECREF(place);
+    }
+    else if (!bad) {
+        PyObject *targets = mirrored(walk, op, backward, held[0], held[1], held + 2);
+        bad = targets == NULL
+              || (PyTuple_GET_SIZE(targets) > 0 && noted(walk, k, gradient, targets, first) < 0)
+              || dropped(walk, out, gradient, held[0]) < 0;
+        Py_XDECREF(targets);
+    }
+    for (int i = 0; i < 4; i++) {
+        Py_XDECREF(held[i]);
+    }
+    Py_DECREF(gradient);
+    return bad ? -1 : 0;
+}
+
+static PyObject *
+walk_back(PyObject *module, PyObject *args)
+{
+    Walk walk;
+    Py_ssize_t stop;
+    if (!PyArg_ParseTuple(args, "O!O!O!O!O!O!OOOOOnpn:walk", &PyList_Type, &walk.ops, &PyList_Type,
+                          &walk.values, &PyDict_Type, &walk.gradients, &PyByteArray_Type,
+                          &walk.leads, &PyList_Type, &walk.events, &PySet_Type, &walk.kept,
+                          &walk.mirror, &walk.odd, &walk.fit, &walk.meet, &walk.drop, &walk.large,
+                          &walk.rewritten, &stop)) {
+        return NULL;
+    }
+    for (Py_ssize_t k = stop - 1; k >= 0; k--) {
+        PyObject *op = Py_XNewRef(op_at(walk.ops, k));
+        int bad = op == NULL || stepped(&walk, op, k) < 0;
+        Py_XDECREF(op);
+        if (bad) {
+            return NULL;
+        }
+    }
+    Py_RETURN_NONE;
+}
+
+/* ------------------------------------------------------------------ the module */
+
+/* Where `__slots__` put a field of a class. */
+static int
+found(PyTypeObject *type, const char *name, Py_ssize_t *offset)
+{
+    PyObject *member = PyObject_GetAttrString((PyObject *)type, name);
+    int right = member != NULL && Py_IS_TYPE(member, &PyMemberDescr_Type)
+                && ((PyMemberDescrObject *)member)->d_member->type == T_OBJECT_EX;
+    if (right) {
+        *offset = ((PyMemberDescrObject *)member)->d_member->offset;
+    }
+    else if (member != NULL) {
+        PyErr_Format(PyExc_TypeError, "%s.%s is no slot", type->tp_name, name);
+    }
+    Py_XDECREF(member);
+    return right;
+}
+
+static PyObject *
+prepare(PyObject *module, PyObject *args)
+{
+    PyTypeObject *array, *tape, *rule, *leaf, *ndarray, *float64;
+    PyObject *none, *read, *role, *sum;
+    if (!PyArg_ParseTuple(args, "O!O!O!O!O!O!O!OOOn:prepare", &PyType_Type, &array, &PyType_Type,
+                          &tape, &PyType_Type, &rule, &PyType_Type, &leaf, &PyType_Type, &ndarray,
+                          &PyType_Type, &float64, &PyDict_Type, &none, &read, &role, &sum,
+                          &copied_bytes)) {
+        return NULL;
+    }
+    if (!found(array, "data", &DATA) || !found(array, "id", &ID) || !found(array, "tape", &TAPE)
+        || !found(array, "alias", &ALIAS) || !found(tape, "open", &OPEN)
+        || !found(tape, "frame", &FRAME) || !found(tape, "call", &CALL)
+        || !found(tape, "values", &VALUES) || !found(tape, "ops", &OPS)
+        || !found(tape, "leaves", &LEAVES)
+        || !found(rule, "backward", &BACKWARD)
+        || !found(rule, "differentiable", &DIFFERENTIABLE)) {
+        return NULL;
+    }
+    if (!PyType_IsSubtype(leaf, &PyTuple_Type) || leaf->tp_itemsize != PyTuple_Type.tp_itemsize) {
+        PyErr_SetString(PyExc_TypeError, "a Leaf is no tuple");
+        return NULL;
+    }
+    Py_XSETREF(Array, (PyTypeObject *)Py_NewRef(array));
+    Py_XSETREF(Tape, (PyTypeObject *)Py_NewRef(tape));
+    Py_XSETREF(Rule, (PyTypeObject *)Py_NewRef(rule));
+    Py_XSETREF(Leaf, (PyTypeObject *)Py_NewRef(leaf));
+    Py_XSETREF(Ndarray, (PyTypeObject *)Py_NewRef(ndarray));
+    Py_XSETREF(Float64, (PyTypeObject *)Py_NewRef(float64));
+    Py_XSETREF(no_settings, Py_NewRef(none));
+    Py_XSETREF(read_, Py_NewRef(read));
+    Py_XSETREF(role_, Py_NewRef(role));
+    Py_XSETREF(sum_, Py_NewRef(sum));
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef functions[] = {
+    {"prepare", prepare, METH_VARARGS,
+     "prepare(Array, Tape, Rule, Leaf, ndarray, float64, NONE, read, role, sum, bytes): says what "
+     "these are."},
+    {"operator", make_operator, METH_VARARGS,
+     "operator(rule, function, slow, swapped): an operator of two operands, for the class Array."},
+    {"function", make_function, METH_VARARGS,
+     "function(rule, function, slow, operands, allowed): a function of one or two operands."},
+    {"take_in", take_in, METH_VARARGS,
+     "take_in(dict, tape, seen, held, path, contained, rest): traced arrays for plain ones; what "
+     "is no array is given to rest(key, item)."},
+    {"put_back", put_back, METH_VARARGS, "put_back(dict, rest): plain arrays for traced ones."},
+    {"spread", spread, METH_VARARGS, "spread(marks, ops, stop): see backward._leading_to."},
+    {"walk", walk_back, METH_VARARGS, "walk(…): see backward._walk."},
+    {NULL},
+};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, "_speedups", "The hot loops of recording and replay, compiled.", -1,
+    functions};
+
+PyMODINIT_FUNC
+PyInit__speedups(void)
+{
+    PyObject *module = PyModule_Create(&definition);
+    s_enter = PyUnicode_InternFromString("enter");
+    s_shape = PyUnicode_InternFromString("shape");
+    s_dtype = PyUnicode_InternFromString("dtype");
+    s_nbytes = PyUnicode_InternFromString("nbytes");
+    s_copy = PyUnicode_InternFromString("copy");
+    s_given = PyUnicode_InternFromString("given");
+    s_kind = PyUnicode_InternFromString("kind");
+    s_ndim = PyUnicode_InternFromString("ndim");
+    minus_one = PyLong_FromLong(-1);
+    Function = (PyTypeObject *)PyType_FromSpec(&function_spec);
+    Operator = (PyTypeObject *)PyType_FromSpec(&operator_spec);
+    if (module == NULL || s_enter == NULL || s_shape == NULL || s_dtype == NULL || s_nbytes == NULL
+        || s_copy == NULL || s_given == NULL || s_kind == NULL || s_ndim == NULL || minus_one == NULL || Function == NULL || Operator == NULL) {
+        Py_XDECREF(module);
+        return NULL;
+    }
+    return module;
+}
