@@ -136,6 +136,10 @@ recorded(PyObject *tape, PyObject *rule, PyObject *ins, PyObject *settings, PyOb
     PyObject *at = PyLong_FromLong(PyFrame_GetLasti(frame));
     if (out != NULL && at != NULL && ins != NULL && PyList_Append(values, data) == 0) {
         op = PyTuple_Pack(6, rule, out, ins, settings, FIELD(tape, CALL), at);
+        PyObject_GC_UnTrack(ins); /* numbers: the collector need not look at them again and again */
+        if (op != NULL && settings == no_settings) {
+            PyObject_GC_UnTrack(op);
+        }
     }
     if (op != NULL && PyList_Append(FIELD(tape, OPS), op) == 0) {
         result = new_array(data, out, tape);
@@ -390,6 +394,15 @@ kind_of(PyObject *data)
     return letter;
 }
 
+static Py_ssize_t
+bytes_of(PyObject *data)
+{
+    PyObject *bytes = PyObject_GetAttr(data, s_nbytes);
+    Py_ssize_t size = bytes == NULL ? -1 : PyLong_AsSsize_t(bytes);
+    Py_XDECREF(bytes);
+    return size;
+}
+
 /* What a dict of the program's is taken in with, all borrowed. */
 typedef struct {
     PyObject *tape, *seen, *held, *path, *contained;
@@ -400,9 +413,7 @@ static PyObject *
 given(PyObject *tape, PyObject *data)
 {
     PyObject *values = FIELD(tape, VALUES);
-    PyObject *bytes = PyObject_GetAttr(data, s_nbytes);
-    Py_ssize_t size = bytes == NULL ? -1 : PyLong_AsSsize_t(bytes);
-    Py_XDECREF(bytes);
+    Py_ssize_t size = bytes_of(data);
     if (size < 0) {
         return NULL;
     }
@@ -473,6 +484,7 @@ take_in(PyObject *module, PyObject *args)
         return NULL;
     }
     PyObject *items = PyDict_Items(dict); /* a copy: what is called may do anything */
+    int collecting = PyGC_Disable();      /* much is made that stays, and no garbage */
     int bad = items == NULL || FIELD(in.tape, LEAVES) == NULL, any = 0;
     for (Py_ssize_t i = 0; !bad && i < PyList_GET_SIZE(items); i++) {
         PyObject *pair = PyList_GET_ITEM(items, i);
@@ -499,6 +511,9 @@ take_in(PyObject *module, PyObject *args)
         }
     }
     Py_XDECREF(items);
+    if (collecting) {
+        PyGC_Enable();
+    }
     return bad ? NULL : PyBool_FromLong(any);
 }
 
@@ -611,7 +626,7 @@ spread(PyObject *module, PyObject *args)
 /* What a replay needs besides its operations, all borrowed. */
 typedef struct {
     PyObject *ops, *values, *gradients, *leads, *events, *kept;
-    PyObject *mirror;          /* the first word of an event */
+    PyObject *mirror, *sum;    /* the first words of events */
     PyObject *odd, *fit, *meet, *drop; /* Python functions */
     Py_ssize_t large;
     int rewritten;
@@ -625,10 +640,10 @@ is_there(PyObject *x)
 }
 
 static int
-same_attribute(PyObject *x, PyObject *y, PyObject *name, int identity)
+same_dtype(PyObject *x, PyObject *y)
 {
-    PyObject *a = PyObject_GetAttr(x, name), *b = a == NULL ? NULL : PyObject_GetAttr(y, name);
-    int same = b == NULL ? -1 : identity ? a == b : PyObject_RichCompareBool(a, b, Py_EQ);
+    PyObject *a = PyObject_GetAttr(x, s_dtype), *b = a == NULL ? NULL : PyObject_GetAttr(y, s_dtype);
+    int same = b == NULL ? -1 : a == b;
     Py_XDECREF(a);
     Py_XDECREF(b);
     return same;
@@ -687,7 +702,7 @@ fitted(Walk *walk, PyObject *piece, PyObject *x)
     int fits;
     if (Py_IS_TYPE(piece, Ndarray) && Py_IS_TYPE(x, Ndarray)) {
         PyObject *made = NULL;
-        fits = same_attribute(piece, x, s_dtype, 1);
+        fits = same_dtype(piece, x);
         fits = fits == 1 ? shaped(piece, x, &made) : fits;
         if (made != NULL) {
             Py_DECREF(piece);
@@ -743,7 +758,53 @@ mirrored(Walk *walk, PyObject *op, PyObject *backward, PyObject *g, PyObject *an
     if (found == count) {
         return Py_NewRef(ins);
     }
-    return found ? PyTuple_Pack(1, targets[0]) : PyTuple_New(0);
+    PyObject *one = found ? PyTuple_Pack(1, targets[0]) : PyTuple_New(0);
+    if (one != NULL && found) {
+        PyObject_GC_UnTrack(one);
+    }
+    return one;
+}
+
+/* Adds a gradient to that which its value has; large ones take the way that saves memory. */
+static int
+met(Walk *walk, PyObject *target, PyObject *number)
+{
+    PyObject *before = PyDict_GetItemWithError(walk->gradients, target);
+    PyObject *x = before == NULL ? NULL : item(walk->values, before);
+    PyObject *y = x == NULL ? NULL : item(walk->values, number);
+    if (y == NULL) {
+        return -1;
+    }
+    Py_ssize_t size = 0;
+    if (walk->large != PY_SSIZE_T_MAX && Py_IS_TYPE(x, Ndarray) && (size = bytes_of(x)) < 0) {
+        return -1;
+    }
+    if (size >= walk->large) {
+        PyObject *both[] = {target, number};
+        PyObject *done = PyObject_Vectorcall(walk->meet, both, 2, NULL);
+        Py_XDECREF(done);
+        return done == NULL ? -1 : 0;
+    }
+    Py_INCREF(before);
+    Py_INCREF(x);
+    Py_INCREF(y);
+    PyObject *sum = PyNumber_Add(x, y), *event = NULL;
+    PyObject *place = sum == NULL ? NULL : PyLong_FromSsize_t(PyList_GET_SIZE(walk->values));
+    PyObject *pair = place == NULL ? NULL : PyTuple_Pack(2, before, number);
+    if (pair != NULL) {
+        event = PyTuple_Pack(4, walk->sum, target, pair, place);
+    }
+    int bad = event == NULL || PyList_Append(walk->values, sum) < 0
+              || PyDict_SetItem(walk->gradients, target, place) < 0
+              || PyList_Append(walk->events, event) < 0;
+    Py_DECREF(before);
+    Py_DECREF(x);
+    Py_DECREF(y);
+    Py_XDECREF(sum);
+    Py_XDECREF(place);
+    Py_XDECREF(pair);
+    Py_XDECREF(event);
+    return bad ? -1 : 0;
 }
 
 /* Notes a mirror, and gives each operand its gradient, or adds to the one that it has. */
@@ -754,6 +815,9 @@ noted(Walk *walk, Py_ssize_t k, PyObject *gradient, PyObject *targets, Py_ssize_
     PyObject *event = place == NULL || number == NULL
                           ? NULL
                           : PyTuple_Pack(5, walk->mirror, place, gradient, targets, number);
+    if (event != NULL && !PyObject_GC_IsTracked(targets)) {
+        PyObject_GC_UnTrack(event);
+    }
     int bad = event == NULL || PyList_Append(walk->events, event) < 0;
     for (Py_ssize_t i = 0; !bad && i < PyTuple_GET_SIZE(targets); i++) {
         PyObject *target = PyTuple_GET_ITEM(targets, i);
@@ -766,10 +830,7 @@ noted(Walk *walk, Py_ssize_t k, PyObject *gradient, PyObject *targets, Py_ssize_
         }
         int has = PyDict_Contains(walk->gradients, target);
         if (has == 1) {
-            PyObject *both[] = {target, number};
-            PyObject *done = PyObject_Vectorcall(walk->meet, both, 2, NULL);
-            bad = done == NULL;
-            Py_XDECREF(done);
+            bad = met(walk, target, number) < 0;
         }
         else {
             bad = has < 0 || PyDict_SetItem(walk->gradients, target, number) < 0;
@@ -788,9 +849,7 @@ dropped(Walk *walk, PyObject *out, PyObject *gradient, PyObject *g)
     if (walk->large == PY_SSIZE_T_MAX || !Py_IS_TYPE(g, Ndarray)) {
         return 0;
     }
-    PyObject *bytes = PyObject_GetAttr(g, s_nbytes);
-    Py_ssize_t size = bytes == NULL ? -1 : PyLong_AsSsize_t(bytes);
-    Py_XDECREF(bytes);
+    Py_ssize_t size = bytes_of(g);
     if (size < walk->large) {
         return size < 0 ? -1 : 0;
     }
@@ -856,11 +915,11 @@ walk_back(PyObject *module, PyObject *args)
 {
     Walk walk;
     Py_ssize_t stop;
-    if (!PyArg_ParseTuple(args, "O!O!O!O!O!O!OOOOOnpn:walk", &PyList_Type, &walk.ops, &PyList_Type,
+    if (!PyArg_ParseTuple(args, "O!O!O!O!O!O!OOOOOOnpn:walk", &PyList_Type, &walk.ops, &PyList_Type,
                           &walk.values, &PyDict_Type, &walk.gradients, &PyByteArray_Type,
                           &walk.leads, &PyList_Type, &walk.events, &PySet_Type, &walk.kept,
-                          &walk.mirror, &walk.odd, &walk.fit, &walk.meet, &walk.drop, &walk.large,
-                          &walk.rewritten, &stop)) {
+                          &walk.mirror, &walk.sum, &walk.odd, &walk.fit, &walk.meet, &walk.drop,
+                          &walk.large, &walk.rewritten, &stop)) {
         return NULL;
     }
     for (Py_ssize_t k = stop - 1; k >= 0; k--) {

@@ -127,7 +127,7 @@ def _walk_compiled(
         values[gradient] = Dropped(values[gradient].shape, values[gradient].dtype)
 
     speedups.walk(
-        tape.ops, values, result.gradients, leads, result.events, result.kept, MIRROR,
+        tape.ops, values, result.gradients, leads, result.events, result.kept, MIRROR, SUM,
         odd, _fitted, partial(_add, tape, result), drop, result.large, tape.rewritten, stop,
     )  # fmt: skip
 

@@ -297,11 +297,12 @@ class Trace:
         leaves = self._tape.leaves
         if wrt is not None:
             return [self._differentiable(name) for name in wrt]
-        parameters, inputs, arrays = [], [], False
-        for id, role, name, *_ in leaves.values():
-            if name is None or not self._is_float(id):
+        values, parameters, inputs, arrays = self._tape.values, [], [], False
+        for id, leaf in leaves.items():  # of every array that came in: there may be thousands
+            data, role = values[id], leaf[1]
+            if leaf[2] is None or not self._is_float(data):
                 continue
-            arrays = arrays or type(self._tape.values[id]) is np.ndarray
+            arrays = arrays or type(data) is np.ndarray
             if role == "parameter":
                 parameters.append(id)
             elif role == "input":
@@ -312,8 +313,8 @@ class Trace:
             return parameters
         return sorted(parameters + inputs)  # what was only reached may be data as well
 
-    def _is_float(self, id: int) -> bool:
-        data = self._tape.values[id]
+    @staticmethod
+    def _is_float(data: Any) -> bool:
         if type(data) is np.ndarray:
             return data.dtype.kind == "f"
         return isinstance(data, (float, np.floating))

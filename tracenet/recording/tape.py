@@ -16,6 +16,7 @@ import sysconfig
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from types import CodeType
 from typing import Any, NamedTuple
 
@@ -317,6 +318,7 @@ _HERE = __file__.rpartition("recording")[0]
 _NUMPY = np.__file__.rpartition("__init__")[0]
 
 
+@lru_cache(maxsize=4096)
 def inside(file: str) -> bool:
     """Whether a file belongs to tracenet or to NumPy, rather than to the traced program."""
     return file.startswith((_HERE, _NUMPY))
@@ -327,6 +329,7 @@ _SYSTEM = tuple(
 )
 
 
+@lru_cache(maxsize=4096)
 def foreign(file: str) -> bool:
     """Whether a file is part of Python or of an installed package: not the traced program."""
     return inside(file) or file.startswith((*_SYSTEM, "<frozen"))
