@@ -157,8 +157,11 @@ static PyObject *
 of_two(Recorder *self, PyObject *tape, PyObject *first, PyObject *second)
 {
     PyObject *left = self->swapped ? second : first, *right = self->swapped ? first : second;
-    PyObject *both[] = {data_of(left), data_of(right)};
+    /* held: a warning of NumPy's may run code that gives an array other data */
+    PyObject *both[] = {Py_NewRef(data_of(left)), Py_NewRef(data_of(right))};
     PyObject *data = PyObject_Vectorcall(self->function, both, 2, NULL);
+    Py_DECREF(both[0]);
+    Py_DECREF(both[1]);
     if (data == NULL) {
         return NULL;
     }
@@ -231,12 +234,13 @@ call_one(Recorder *self, PyObject *const *args, size_t count, PyObject *names)
     if (settings == NULL) {
         return PyObject_Vectorcall(self->slow, args, count, names);
     }
-    PyObject *passed[5] = {FIELD(args[0], DATA)};
+    PyObject *passed[5] = {Py_NewRef(FIELD(args[0], DATA))};
     for (Py_ssize_t i = 0; i < keywords; i++) {
         passed[i + 1] = args[i + 1];
     }
     PyObject *result = NULL;
     PyObject *data = PyObject_Vectorcall(self->function, passed, 1, names);
+    Py_DECREF(passed[0]);
     PyFrameObject *frame = data == NULL ? NULL : entered(tape);
     PyObject *x = frame == NULL ? NULL : value_of(args[0], tape);
     if (x != NULL) {
@@ -323,7 +327,7 @@ static PyType_Slot function_slots[] = {RECORDER, {0, NULL}};
 static PyType_Slot operator_slots[] = {RECORDER, {Py_tp_descr_get, operator_bound}, {0, NULL}};
 
 #define FLAGS (Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL                \
-               | Py_TPFLAGS_DISALLOW_INSTANTIATION)
+               | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE)
 
 static PyType_Spec function_spec = {
     "tracenet._speedups.Function", sizeof(Recorder), 0, FLAGS, function_slots};
@@ -403,9 +407,9 @@ bytes_of(PyObject *data)
     return size;
 }
 
-/* What a dict of the program's is taken in with, all borrowed. */
+/* What arrays of the program's are taken in with, all borrowed. */
 typedef struct {
-    PyObject *tape, *seen, *held, *path, *contained;
+    PyObject *tape, *seen, *held, *contained;
 } Taking;
 
 /* Takes in a value that no operation made; its number. As Tape.given, which sees to large ones. */
@@ -429,30 +433,31 @@ given(PyObject *tape, PyObject *data)
     return id;
 }
 
-/* The traced twin of an array that stands under `key`; as in Entrance.array. */
+/* The traced twin of an array that was found at `path`, as Entrance.array makes it. Takes over
+ * `path`, which may be NULL with an error. */
 static PyObject *
-twin_of(Taking *in, PyObject *data, PyObject *key, Py_UCS4 letter)
+twin_of(Taking *in, PyObject *data, PyObject *name, PyObject *path, Py_UCS4 letter)
 {
     PyObject *address = PyLong_FromVoidPtr(data);
-    if (address == NULL) {
-        return NULL;
+    PyObject *twin = NULL;
+    if (address != NULL && path != NULL) {
+        twin = Py_XNewRef(PyDict_GetItemWithError(in->seen, address));
     }
-    PyObject *twin = Py_XNewRef(PyDict_GetItemWithError(in->seen, address));
-    if (twin != NULL || PyErr_Occurred()) {
-        Py_DECREF(address);
+    if (address == NULL || path == NULL || twin != NULL || PyErr_Occurred()) {
+        Py_XDECREF(address);
+        Py_XDECREF(path);
         return twin;
     }
-    PyObject *id = given(in->tape, data);
-    PyObject *dims = PyObject_GetAttr(data, s_ndim);
-    PyObject *path = PyTuple_Pack(2, in->path, key), *role = NULL, *leaf = NULL;
-    if (id != NULL && dims != NULL && path != NULL) {
+    PyObject *id = given(in->tape, data), *role = NULL, *leaf = NULL;
+    PyObject *dims = id == NULL ? NULL : PyObject_GetAttr(data, s_ndim);
+    if (dims != NULL) {
         PyObject *floating = letter == 'f' || letter == 'c' ? Py_True : Py_False;
         PyObject *single = PyObject_IsTrue(dims) ? Py_False : Py_True;
-        PyObject *given[] = {key, in->contained, floating, single};
-        role = PyObject_Vectorcall(role_, given, 4, NULL);
+        PyObject *asked[] = {name, in->contained, floating, single};
+        role = PyObject_Vectorcall(role_, asked, 4, NULL);
     }
     if (role != NULL && (leaf = Leaf->tp_alloc(Leaf, 6)) != NULL) {
-        PyObject *fields[] = {id, role, key, path, minus_one, minus_one};
+        PyObject *fields[] = {id, role, name, path, minus_one, minus_one};
         for (int i = 0; i < 6; i++) {
             PyTuple_SET_ITEM(leaf, i, Py_NewRef(fields[i]));
         }
@@ -464,12 +469,37 @@ twin_of(Taking *in, PyObject *data, PyObject *key, Py_UCS4 letter)
         Py_CLEAR(twin);
     }
     Py_DECREF(address);
+    Py_DECREF(path);
     Py_XDECREF(id);
     Py_XDECREF(dims);
-    Py_XDECREF(path);
     Py_XDECREF(role);
     Py_XDECREF(leaf);
     return twin;
+}
+
+/* The letter of an array that is taken in, 0 for anything else; 0 with an error too. */
+static Py_UCS4
+taken_letter(PyObject *data)
+{
+    Py_UCS4 letter = Py_IS_TYPE(data, Ndarray) ? kind_of(data) : 0;
+    return letter != 0 && letter < 128 && strchr("fciub", (int)letter) != NULL ? letter : 0;
+}
+
+/* The traced twin of one array; None where it is none that is traced. */
+static PyObject *
+twin(PyObject *module, PyObject *args)
+{
+    Taking in;
+    PyObject *data, *name, *path;
+    if (!PyArg_ParseTuple(args, "O!O!O!OOOO:twin", Tape, &in.tape, &PyDict_Type, &in.seen,
+                          &PyList_Type, &in.held, &data, &name, &path, &in.contained)) {
+        return NULL;
+    }
+    Py_UCS4 letter = taken_letter(data);
+    if (letter == 0 || FIELD(in.tape, LEAVES) == NULL) {
+        return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+    }
+    return twin_of(&in, data, name, Py_NewRef(path), letter);
 }
 
 /* Exchanges the arrays of a dict for traced ones; whether there were any. */
@@ -477,9 +507,9 @@ static PyObject *
 take_in(PyObject *module, PyObject *args)
 {
     Taking in;
-    PyObject *dict, *rest;
+    PyObject *dict, *path, *rest;
     if (!PyArg_ParseTuple(args, "O!O!O!O!OOO:take_in", &PyDict_Type, &dict, Tape, &in.tape,
-                          &PyDict_Type, &in.seen, &PyList_Type, &in.held, &in.path, &in.contained,
+                          &PyDict_Type, &in.seen, &PyList_Type, &in.held, &path, &in.contained,
                           &rest)) {
         return NULL;
     }
@@ -489,19 +519,15 @@ take_in(PyObject *module, PyObject *args)
     for (Py_ssize_t i = 0; !bad && i < PyList_GET_SIZE(items); i++) {
         PyObject *pair = PyList_GET_ITEM(items, i);
         PyObject *key = PyTuple_GET_ITEM(pair, 0), *data = PyTuple_GET_ITEM(pair, 1);
-        Py_UCS4 letter = 0;
-        if (Py_IS_TYPE(data, Ndarray) && PyUnicode_CheckExact(key)) {
-            letter = kind_of(data);
-            bad = letter == 0;
-        }
-        if (bad) {
-            break;
-        }
-        if (letter != 0 && strchr("fciub", (int)letter) != NULL) {
-            PyObject *twin = twin_of(&in, data, key, letter);
-            bad = twin == NULL || PyDict_SetItem(dict, key, twin) < 0;
+        Py_UCS4 letter = PyUnicode_CheckExact(key) ? taken_letter(data) : 0;
+        if (letter != 0) {
+            PyObject *found = twin_of(&in, data, key, PyTuple_Pack(2, path, key), letter);
+            bad = found == NULL || PyDict_SetItem(dict, key, found) < 0;
             any = 1;
-            Py_XDECREF(twin);
+            Py_XDECREF(found);
+        }
+        else if (PyErr_Occurred()) {
+            bad = 1;
         }
         else {
             PyObject *both[] = {key, data};
@@ -997,6 +1023,8 @@ static PyMethodDef functions[] = {
      "operator(rule, function, slow, swapped): an operator of two operands, for the class Array."},
     {"function", make_function, METH_VARARGS,
      "function(rule, function, slow, operands, allowed): a function of one or two operands."},
+    {"twin", twin, METH_VARARGS,
+     "twin(tape, seen, held, data, name, path, contained): the traced array for a plain one."},
     {"take_in", take_in, METH_VARARGS,
      "take_in(dict, tape, seen, held, path, contained, rest): traced arrays for plain ones; what "
      "is no array is given to rest(key, item)."},

@@ -132,6 +132,11 @@ class Entrance:
     def array(
         self, data: Any, name: str, path: Any, role: str | None, contained: bool | None
     ) -> Any:
+        if speedups is not None and role is None and type(data) is np.ndarray:
+            twin = speedups.twin(self.tape, self._seen, self._held, data, name, path, contained)
+            if twin is not None:
+                self.arrays = True
+                return twin
         if type(data) is int or type(data) is float:
             return self._marked_number(float(data), name, path, role)
         key = id(data)
