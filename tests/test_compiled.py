@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -182,6 +183,48 @@ def test_an_error_in_a_mirror_comes_through():
     trace = tracer.trace(odd, np.eye(3))
     with pytest.raises(NoRuleError, match="qr"):
         trace.backward()
+
+
+def test_code_that_numpy_runs_may_take_an_array_apart():
+    def odd(x, how):
+        np.seterrcall(lambda *_: how(x))
+        return x * 1e300
+
+    def close(x):
+        x.tape.end()
+
+    def strip(x):
+        del x.id
+
+    before = np.geterrcall()
+    try:
+        with np.errstate(over="call"):
+            with pytest.raises(AttributeError):
+                tracer.trace(lambda x: odd(x, strip), np.full(3, 1e300))
+            assert np.isinf(tracer.trace(lambda x: odd(x, close), np.full(3, 1e300)).result).all()
+    finally:
+        np.seterrcall(before)
+
+
+def test_a_large_gradient_of_two_operands_is_not_written_over():
+    def loss(a, b, W):
+        s, z = a * W, a + b
+        return np.sum(s) + np.sum(z * z)
+
+    a, b, W = np.random.RandomState(0).randn(3, 100, 100)
+    trace = tracer.trace(loss, a, b, W).backward(wrt=["a", "b"])
+    assert np.allclose(trace.gradient("a"), W + 2 * (a + b))
+    assert np.allclose(trace.gradient("b"), 2 * (a + b))
+
+
+def test_operands_that_are_lists_belong_to_the_call_that_has_them():
+    trace = tracer.trace(lambda x: np.sum(x * [1.0, 2.0]), np.ones(2))
+    assert len(trace.blocks) == 1
+
+
+def test_numpy_itself_can_be_traced():
+    assert tracer.trace(tnp.exp, np.ones(3)).values[0].name == "x0"
+    assert tracer.trace(partial(tnp.maximum, 0.5), np.ones(3)).result.tolist() == [1.0] * 3
 
 
 class Layer:

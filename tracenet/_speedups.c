@@ -10,8 +10,13 @@
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#ifdef Py_GIL_DISABLED
+#error "nothing here is synchronised: without the GIL the Python functions run"
+#endif
 #include <structmember.h>
 #include <stddef.h>
+
+#define VERSION 1 /* compiled.VERSION: another one is not used */
 
 #define FIELD(object, offset) (*(PyObject **)((char *)(object) + (offset)))
 
@@ -34,7 +39,7 @@ typedef struct {
     PyObject *function; /* what computes the data */
     PyObject *slow;     /* what knows every other case */
     PyObject *allowed;  /* the keywords that are settings, for a function of one operand */
-    PyObject *dict;
+    PyObject *dict, *weak;
     int swapped;        /* whether the operator is the reflected one, as in `2 - x` */
 } Recorder;
 
@@ -77,18 +82,33 @@ data_of(PyObject *x)
     return Py_IS_TYPE(x, Array) ? FIELD(x, DATA) : x;
 }
 
+/* A field of an object, borrowed; NULL with an error where it was deleted. */
+static PyObject *
+field(PyObject *object, Py_ssize_t offset, PyTypeObject *type)
+{
+    PyObject *value = FIELD(object, offset);
+    if (value == NULL || (type != NULL && !Py_IS_TYPE(value, type))) {
+        PyErr_Format(PyExc_AttributeError, "a %s has lost a field", Py_TYPE(object)->tp_name);
+        return NULL;
+    }
+    return value;
+}
+
 /* The number of the value that an operand is now. A plain number becomes a new value. */
 static PyObject *
 value_of(PyObject *x, PyObject *tape)
 {
     if (Py_IS_TYPE(x, Array)) {
         if (FIELD(x, ALIAS) == Py_None) {
-            return Py_NewRef(FIELD(x, ID));
+            return Py_XNewRef(field(x, ID, NULL));
         }
         PyObject *both[] = {tape, x};
         return PyObject_Vectorcall(read_, both, 2, NULL);
     }
-    PyObject *values = FIELD(tape, VALUES);
+    PyObject *values = field(tape, VALUES, &PyList_Type);
+    if (values == NULL) {
+        return NULL;
+    }
     Py_ssize_t id = PyList_GET_SIZE(values);
     return PyList_Append(values, x) < 0 ? NULL : PyLong_FromSsize_t(id);
 }
@@ -131,17 +151,23 @@ static PyObject *
 recorded(PyObject *tape, PyObject *rule, PyObject *ins, PyObject *settings, PyObject *data,
          PyFrameObject *frame)
 {
-    PyObject *values = FIELD(tape, VALUES), *op = NULL, *result = NULL;
+    PyObject *values = field(tape, VALUES, &PyList_Type), *ops = field(tape, OPS, &PyList_Type);
+    PyObject *call = field(tape, CALL, NULL), *op = NULL, *result = NULL;
+    if (values == NULL || ops == NULL || call == NULL) {
+        Py_XDECREF(ins);
+        Py_DECREF(data);
+        return NULL;
+    }
     PyObject *out = PyLong_FromSsize_t(PyList_GET_SIZE(values));
     PyObject *at = PyLong_FromLong(PyFrame_GetLasti(frame));
     if (out != NULL && at != NULL && ins != NULL && PyList_Append(values, data) == 0) {
-        op = PyTuple_Pack(6, rule, out, ins, settings, FIELD(tape, CALL), at);
+        op = PyTuple_Pack(6, rule, out, ins, settings, call, at);
         PyObject_GC_UnTrack(ins); /* numbers: the collector need not look at them again and again */
         if (op != NULL && settings == no_settings) {
             PyObject_GC_UnTrack(op);
         }
     }
-    if (op != NULL && PyList_Append(FIELD(tape, OPS), op) == 0) {
+    if (op != NULL && PyList_Append(ops, op) == 0) {
         result = new_array(data, out, tape);
     }
     Py_XDECREF(op);
@@ -152,52 +178,62 @@ recorded(PyObject *tape, PyObject *rule, PyObject *ins, PyObject *settings, PyOb
     return result;
 }
 
-/* An operator, or a function of two operands. `first` is the one that is noted first. */
+/* An operator, or a function of two operands. `first` is the one that is noted first.
+ * What NumPy runs, as a hook for warnings, may do anything: what is used afterwards is held. */
 static PyObject *
 of_two(Recorder *self, PyObject *tape, PyObject *first, PyObject *second)
 {
     PyObject *left = self->swapped ? second : first, *right = self->swapped ? first : second;
-    /* held: a warning of NumPy's may run code that gives an array other data */
     PyObject *both[] = {Py_NewRef(data_of(left)), Py_NewRef(data_of(right))};
     PyObject *data = PyObject_Vectorcall(self->function, both, 2, NULL);
     Py_DECREF(both[0]);
     Py_DECREF(both[1]);
-    if (data == NULL) {
-        return NULL;
+    if (data == NULL || FIELD(tape, OPEN) != Py_True) { /* the trace has ended meanwhile */
+        return data;
     }
     PyFrameObject *frame = entered(tape);
     PyObject *x = frame == NULL ? NULL : value_of(first, tape);
     PyObject *y = x == NULL ? NULL : value_of(second, tape);
-    if (y == NULL) {
-        Py_XDECREF(x);
-        Py_DECREF(data);
-        return NULL;
+    PyObject *result = NULL;
+    if (y != NULL) {
+        PyObject *ins = self->swapped ? PyTuple_Pack(2, y, x) : PyTuple_Pack(2, x, y);
+        result = recorded(tape, self->rule, ins, no_settings, data, frame);
     }
-    PyObject *ins = self->swapped ? PyTuple_Pack(2, y, x) : PyTuple_Pack(2, x, y);
-    Py_DECREF(x);
-    Py_DECREF(y);
-    return recorded(tape, self->rule, ins, no_settings, data, frame);
+    else {
+        Py_DECREF(data);
+    }
+    Py_XDECREF(x);
+    Py_XDECREF(y);
+    return result;
 }
 
 static PyObject *
-call_operator(Recorder *self, PyObject *const *args, size_t count, PyObject *names)
+call_operator(PyObject *callable, PyObject *const *args, size_t count, PyObject *names)
 {
+    Recorder *self = (Recorder *)callable;
     if (PyVectorcall_NARGS(count) == 2 && names == NULL) {
         PyObject *tape = tape_of(args[0]);
         if (tape != NULL && suits(args[1], tape)) {
-            return of_two(self, tape, args[0], args[1]);
+            Py_INCREF(tape);
+            PyObject *result = of_two(self, tape, args[0], args[1]);
+            Py_DECREF(tape);
+            return result;
         }
     }
     return PyObject_Vectorcall(self->slow, args, count, names);
 }
 
 static PyObject *
-call_two(Recorder *self, PyObject *const *args, size_t count, PyObject *names)
+call_two(PyObject *callable, PyObject *const *args, size_t count, PyObject *names)
 {
+    Recorder *self = (Recorder *)callable;
     if (PyVectorcall_NARGS(count) == 2 && names == NULL) {
         PyObject *tape = tape_of(Py_IS_TYPE(args[0], Array) ? args[0] : args[1]);
         if (tape != NULL && suits(args[0], tape) && suits(args[1], tape)) {
-            return of_two(self, tape, args[0], args[1]);
+            Py_INCREF(tape);
+            PyObject *result = of_two(self, tape, args[0], args[1]);
+            Py_DECREF(tape);
+            return result;
         }
     }
     return PyObject_Vectorcall(self->slow, args, count, names);
@@ -212,9 +248,8 @@ settings_of(Recorder *self, PyObject *names, PyObject *const *given)
         PyObject *name = PyTuple_GET_ITEM(names, i), *value = given[i];
         int plain = PyLong_CheckExact(value) || PyBool_Check(value) || value == Py_None
                     || PyUnicode_CheckExact(value);
-        if (!plain || PySet_Contains(self->allowed, name) != 1
-            || PyDict_SetItem(settings, name, value) < 0) {
-            PyErr_Clear();
+        int allowed = plain ? PySet_Contains(self->allowed, name) : 0;
+        if (allowed != 1 || PyDict_SetItem(settings, name, value) < 0) {
             Py_CLEAR(settings);
         }
     }
@@ -222,8 +257,9 @@ settings_of(Recorder *self, PyObject *names, PyObject *const *given)
 }
 
 static PyObject *
-call_one(Recorder *self, PyObject *const *args, size_t count, PyObject *names)
+call_one(PyObject *callable, PyObject *const *args, size_t count, PyObject *names)
 {
+    Recorder *self = (Recorder *)callable;
     PyObject *tape = PyVectorcall_NARGS(count) == 1 ? tape_of(args[0]) : NULL;
     Py_ssize_t keywords = names == NULL ? 0 : PyTuple_GET_SIZE(names);
     /* what is no array, as the sum of a sum, takes the long way: `ndarray.sum` is for arrays */
@@ -232,8 +268,9 @@ call_one(Recorder *self, PyObject *const *args, size_t count, PyObject *names)
     }
     PyObject *settings = keywords ? settings_of(self, names, args + 1) : Py_NewRef(no_settings);
     if (settings == NULL) {
-        return PyObject_Vectorcall(self->slow, args, count, names);
+        return PyErr_Occurred() ? NULL : PyObject_Vectorcall(self->slow, args, count, names);
     }
+    Py_INCREF(tape);
     PyObject *passed[5] = {Py_NewRef(FIELD(args[0], DATA))};
     for (Py_ssize_t i = 0; i < keywords; i++) {
         passed[i + 1] = args[i + 1];
@@ -252,13 +289,15 @@ call_one(Recorder *self, PyObject *const *args, size_t count, PyObject *names)
         Py_XDECREF(data);
     }
     Py_DECREF(settings);
+    Py_DECREF(tape);
     return result;
 }
 
 static int
-recorder_traverse(Recorder *self, visitproc visit, void *arg)
+recorder_traverse(PyObject *object, visitproc visit, void *arg)
 {
-    Py_VISIT(Py_TYPE(self));
+    Recorder *self = (Recorder *)object;
+    Py_VISIT(Py_TYPE(object));
     Py_VISIT(self->rule);
     Py_VISIT(self->function);
     Py_VISIT(self->slow);
@@ -268,23 +307,27 @@ recorder_traverse(Recorder *self, visitproc visit, void *arg)
 }
 
 static int
-recorder_clear(Recorder *self)
+recorder_clear(PyObject *object)
 {
-    Py_CLEAR(self->rule);
-    Py_CLEAR(self->function);
-    Py_CLEAR(self->slow);
-    Py_CLEAR(self->allowed);
-    Py_CLEAR(self->dict);
+    Py_CLEAR(((Recorder *)object)->dict); /* the rest is needed as long as it can be called */
     return 0;
 }
 
 static void
-recorder_dealloc(Recorder *self)
+recorder_dealloc(PyObject *object)
 {
-    PyTypeObject *type = Py_TYPE(self);
-    PyObject_GC_UnTrack(self);
-    recorder_clear(self);
-    type->tp_free((PyObject *)self);
+    Recorder *self = (Recorder *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    PyObject_GC_UnTrack(object);
+    if (self->weak != NULL) {
+        PyObject_ClearWeakRefs(object);
+    }
+    recorder_clear(object);
+    Py_CLEAR(self->rule);
+    Py_CLEAR(self->function);
+    Py_CLEAR(self->slow);
+    Py_CLEAR(self->allowed);
+    type->tp_free(object);
     Py_DECREF(type);
 }
 
@@ -308,6 +351,7 @@ static PyMethodDef recorder_methods[] = {
 
 static PyMemberDef recorder_members[] = {
     {"__dictoffset__", T_PYSSIZET, offsetof(Recorder, dict), READONLY},
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(Recorder, weak), READONLY},
     {"__vectorcalloffset__", T_PYSSIZET, offsetof(Recorder, vectorcall), READONLY},
     {NULL},
 };
@@ -337,19 +381,20 @@ static PyType_Spec operator_spec = {
 static PyTypeObject *Function, *Operator;
 
 static PyObject *
-recorder(PyTypeObject *type, void *how, PyObject *rule, PyObject *function, PyObject *slow,
+recorder(PyTypeObject *type, vectorcallfunc how, PyObject *rule, PyObject *function, PyObject *slow,
          PyObject *allowed, int swapped)
 {
     Recorder *made = PyObject_GC_New(Recorder, type);
     if (made == NULL) {
         return NULL;
     }
-    made->vectorcall = (vectorcallfunc)how;
+    made->vectorcall = how;
     made->rule = Py_NewRef(rule);
     made->function = Py_NewRef(function);
     made->slow = Py_NewRef(slow);
     made->allowed = Py_XNewRef(allowed);
     made->dict = NULL;
+    made->weak = NULL;
     made->swapped = swapped;
     PyObject_GC_Track(made);
     return (PyObject *)made;
@@ -375,8 +420,8 @@ make_function(PyObject *module, PyObject *args)
                           &PyFrozenSet_Type, &allowed)) {
         return NULL;
     }
-    return recorder(Function, operands == 1 ? (void *)call_one : (void *)call_two, rule, function,
-                    slow, allowed, 0);
+    return recorder(Function, operands == 1 ? call_one : call_two, rule, function, slow, allowed,
+                    0);
 }
 
 /* ------------------------------------------------------------------ coming in and going out */
@@ -433,6 +478,17 @@ given(PyObject *tape, PyObject *data)
     return id;
 }
 
+/* A Leaf of these fields, which it takes over: a tuple of its own type. */
+static PyObject *
+new_leaf(PyObject *fields)
+{
+    PyObject *args = fields == NULL ? NULL : PyTuple_Pack(1, fields);
+    PyObject *leaf = args == NULL ? NULL : PyTuple_Type.tp_new(Leaf, args, NULL);
+    Py_XDECREF(args);
+    Py_XDECREF(fields);
+    return leaf;
+}
+
 /* The traced twin of an array that was found at `path`, as Entrance.array makes it. Takes over
  * `path`, which may be NULL with an error. */
 static PyObject *
@@ -456,15 +512,12 @@ twin_of(Taking *in, PyObject *data, PyObject *name, PyObject *path, Py_UCS4 lett
         PyObject *asked[] = {name, in->contained, floating, single};
         role = PyObject_Vectorcall(role_, asked, 4, NULL);
     }
-    if (role != NULL && (leaf = Leaf->tp_alloc(Leaf, 6)) != NULL) {
-        PyObject *fields[] = {id, role, name, path, minus_one, minus_one};
-        for (int i = 0; i < 6; i++) {
-            PyTuple_SET_ITEM(leaf, i, Py_NewRef(fields[i]));
-        }
-        twin = new_array(data, id, in->tape);
+    if (role != NULL) {
+        leaf = new_leaf(PyTuple_Pack(6, id, role, name, path, minus_one, minus_one));
+        twin = leaf == NULL ? NULL : new_array(data, id, in->tape);
     }
     if (twin != NULL
-        && (PyObject_SetItem(FIELD(in->tape, LEAVES), id, leaf) < 0
+        && (PyDict_SetItem(FIELD(in->tape, LEAVES), id, leaf) < 0
             || PyDict_SetItem(in->seen, address, twin) < 0 || PyList_Append(in->held, data) < 0)) {
         Py_CLEAR(twin);
     }
@@ -475,6 +528,16 @@ twin_of(Taking *in, PyObject *data, PyObject *name, PyObject *path, Py_UCS4 lett
     Py_XDECREF(role);
     Py_XDECREF(leaf);
     return twin;
+}
+
+/* Whether the classes are known; else an error. */
+static int
+prepared(void)
+{
+    if (Tape == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "prepare() was not called");
+    }
+    return Tape != NULL;
 }
 
 /* The letter of an array that is taken in, 0 for anything else; 0 with an error too. */
@@ -491,12 +554,13 @@ twin(PyObject *module, PyObject *args)
 {
     Taking in;
     PyObject *data, *name, *path;
-    if (!PyArg_ParseTuple(args, "O!O!O!OOOO:twin", Tape, &in.tape, &PyDict_Type, &in.seen,
+    if (!prepared()
+        || !PyArg_ParseTuple(args, "O!O!O!OOOO:twin", Tape, &in.tape, &PyDict_Type, &in.seen,
                           &PyList_Type, &in.held, &data, &name, &path, &in.contained)) {
         return NULL;
     }
     Py_UCS4 letter = taken_letter(data);
-    if (letter == 0 || FIELD(in.tape, LEAVES) == NULL) {
+    if (letter == 0 || field(in.tape, LEAVES, &PyDict_Type) == NULL) {
         return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
     }
     return twin_of(&in, data, name, Py_NewRef(path), letter);
@@ -508,14 +572,15 @@ take_in(PyObject *module, PyObject *args)
 {
     Taking in;
     PyObject *dict, *path, *rest;
-    if (!PyArg_ParseTuple(args, "O!O!O!O!OOO:take_in", &PyDict_Type, &dict, Tape, &in.tape,
+    if (!prepared()
+        || !PyArg_ParseTuple(args, "O!O!O!O!OOO:take_in", &PyDict_Type, &dict, Tape, &in.tape,
                           &PyDict_Type, &in.seen, &PyList_Type, &in.held, &path, &in.contained,
                           &rest)) {
         return NULL;
     }
     PyObject *items = PyDict_Items(dict); /* a copy: what is called may do anything */
     int collecting = PyGC_Disable();      /* much is made that stays, and no garbage */
-    int bad = items == NULL || FIELD(in.tape, LEAVES) == NULL, any = 0;
+    int bad = items == NULL || field(in.tape, LEAVES, &PyDict_Type) == NULL, any = 0;
     for (Py_ssize_t i = 0; !bad && i < PyList_GET_SIZE(items); i++) {
         PyObject *pair = PyList_GET_ITEM(items, i);
         PyObject *key = PyTuple_GET_ITEM(pair, 0), *data = PyTuple_GET_ITEM(pair, 1);
@@ -548,7 +613,7 @@ static PyObject *
 put_back(PyObject *module, PyObject *args)
 {
     PyObject *dict, *rest;
-    if (!PyArg_ParseTuple(args, "O!O:put_back", &PyDict_Type, &dict, &rest)) {
+    if (!prepared() || !PyArg_ParseTuple(args, "O!O:put_back", &PyDict_Type, &dict, &rest)) {
         return NULL;
     }
     PyObject *items = PyDict_Items(dict);
@@ -983,10 +1048,11 @@ prepare(PyObject *module, PyObject *args)
 {
     PyTypeObject *array, *tape, *rule, *leaf, *ndarray, *float64;
     PyObject *none, *read, *role, *sum;
+    Py_ssize_t bytes;
     if (!PyArg_ParseTuple(args, "O!O!O!O!O!O!O!OOOn:prepare", &PyType_Type, &array, &PyType_Type,
                           &tape, &PyType_Type, &rule, &PyType_Type, &leaf, &PyType_Type, &ndarray,
                           &PyType_Type, &float64, &PyDict_Type, &none, &read, &role, &sum,
-                          &copied_bytes)) {
+                          &bytes)) {
         return NULL;
     }
     if (!found(array, "data", &DATA) || !found(array, "id", &ID) || !found(array, "tape", &TAPE)
@@ -998,10 +1064,11 @@ prepare(PyObject *module, PyObject *args)
         || !found(rule, "differentiable", &DIFFERENTIABLE)) {
         return NULL;
     }
-    if (!PyType_IsSubtype(leaf, &PyTuple_Type) || leaf->tp_itemsize != PyTuple_Type.tp_itemsize) {
+    if (!PyType_IsSubtype(leaf, &PyTuple_Type)) {
         PyErr_SetString(PyExc_TypeError, "a Leaf is no tuple");
         return NULL;
     }
+    copied_bytes = bytes;
     Py_XSETREF(Array, (PyTypeObject *)Py_NewRef(array));
     Py_XSETREF(Tape, (PyTypeObject *)Py_NewRef(tape));
     Py_XSETREF(Rule, (PyTypeObject *)Py_NewRef(rule));
@@ -1030,7 +1097,7 @@ static PyMethodDef functions[] = {
      "is no array is given to rest(key, item)."},
     {"put_back", put_back, METH_VARARGS, "put_back(dict, rest): plain arrays for traced ones."},
     {"spread", spread, METH_VARARGS, "spread(marks, ops, stop): see backward._leading_to."},
-    {"walk", walk_back, METH_VARARGS, "walk(…): see backward._walk."},
+    {"walk", walk_back, METH_VARARGS, "walk(...): see backward._walk."},
     {NULL},
 };
 
@@ -1041,22 +1108,25 @@ static struct PyModuleDef definition = {
 PyMODINIT_FUNC
 PyInit__speedups(void)
 {
-    PyObject *module = PyModule_Create(&definition);
-    s_enter = PyUnicode_InternFromString("enter");
-    s_shape = PyUnicode_InternFromString("shape");
-    s_dtype = PyUnicode_InternFromString("dtype");
-    s_nbytes = PyUnicode_InternFromString("nbytes");
-    s_copy = PyUnicode_InternFromString("copy");
-    s_given = PyUnicode_InternFromString("given");
-    s_kind = PyUnicode_InternFromString("kind");
-    s_ndim = PyUnicode_InternFromString("ndim");
-    minus_one = PyLong_FromLong(-1);
-    Function = (PyTypeObject *)PyType_FromSpec(&function_spec);
-    Operator = (PyTypeObject *)PyType_FromSpec(&operator_spec);
-    if (module == NULL || s_enter == NULL || s_shape == NULL || s_dtype == NULL || s_nbytes == NULL
-        || s_copy == NULL || s_given == NULL || s_kind == NULL || s_ndim == NULL || minus_one == NULL || Function == NULL || Operator == NULL) {
-        Py_XDECREF(module);
+    struct {
+        PyObject **place;
+        const char *text;
+    } words[] = {{&s_enter, "enter"}, {&s_given, "given"}, {&s_shape, "shape"},
+                 {&s_dtype, "dtype"}, {&s_kind, "kind"},   {&s_ndim, "ndim"},
+                 {&s_copy, "copy"},   {&s_nbytes, "nbytes"}};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if ((*words[i].place = PyUnicode_InternFromString(words[i].text)) == NULL) {
+            return NULL;
+        }
+    }
+    if ((minus_one = PyLong_FromLong(-1)) == NULL
+        || (Function = (PyTypeObject *)PyType_FromSpec(&function_spec)) == NULL
+        || (Operator = (PyTypeObject *)PyType_FromSpec(&operator_spec)) == NULL) {
         return NULL;
+    }
+    PyObject *module = PyModule_Create(&definition);
+    if (module != NULL && PyModule_AddIntConstant(module, "VERSION", VERSION) < 0) {
+        Py_CLEAR(module);
     }
     return module;
 }

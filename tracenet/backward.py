@@ -32,8 +32,15 @@ from .records import CODE, MIRROR, SUM
 LARGE = 16_384
 """Gradients of fewer bytes are kept in any case: to let them go would cost more than it gains."""
 
-ALONE = 2
-"""What `sys.getrefcount` says of what one variable alone holds: a sum may be written over it."""
+
+def _alone() -> int:
+    x = np.zeros(1)
+    return sys.getrefcount(x)
+
+
+ALONE = _alone()
+"""What `sys.getrefcount` says of what one variable alone holds, which differs between versions of
+Python. A sum may be written over such an array."""
 
 
 @dataclass(slots=True)
@@ -166,6 +173,7 @@ def _walk(
         ):
             if type(backward) is AtPlaces and places.mirror(k, gradient):
                 continue
+            piece = None  # of an operation before: it would count as a holder of a gradient
             targets = _mirrored(tape, data, leads, k, g)
         elif len(ins) == 1:
             targets, x = ins, values[ins[0]]

@@ -24,6 +24,9 @@ ATOM, POWER, PRODUCT, SUM, LOOSE = 4, 3, 2, 1, 0
 LONGEST = 46
 """Characters; a longer formula is cut, with an ellipsis."""
 
+LONG = 64
+"""The same for one that stands alone in its box: a cross-entropy over a batch has 57."""
+
 DEEPEST = 24
 """Operations inside each other; the rest is an ellipsis, which is seldom within `LONGEST`."""
 
@@ -58,7 +61,7 @@ class Formulas:
 
     # ------------------------------------------------------------------ lines
 
-    def line(self, id: int) -> Text:
+    def line(self, id: int, longest: int = LONGEST) -> Text:
         """`name = formula` for a value; empty where it has no name or no maker."""
         value = self.values[id]
         if value.op is None or not value.name:
@@ -70,7 +73,7 @@ class Formulas:
         name = notation.text(value.name, value.of is not None)
         if plain(term.text) == plain(name):
             return ()
-        return _cut((*name, Run(" = "), *term.text))
+        return _cut((*name, Run(" = "), *term.text), longest)
 
     def _of(self, op: Op, id: int) -> Term:
         """How a value was made, as far as it can be seen: what is drawn is cut to `LONGEST`."""
@@ -270,7 +273,7 @@ class Formulas:
                     part = _grouped(term, ATOM)  # (W x)ᵀ, which W xᵀ is not
                     if part[-1:] == (TRANSPOSED,):
                         part, pieces[i + 1] = part[:-1], (pieces[i + 1][0][1:], "", False)
-                if _is_raised(part) and _raises(pieces[i + 1 : i + 2]):
+                if _runs_together(part, pieces[i + 1 : i + 2]):
                     part = (Run("("), *part, Run(")"))  # (a¹)², which a¹² is not
                 runs += [Run(r.text, "sup") for r in part] if raised else part
             elif name in settings:
@@ -293,15 +296,18 @@ def _bracketed(template: str, name: str) -> bool:
     return re.search(rf"[(,\[|√]\s*\{{{name}\}}\s*[),\]|]", template) is not None
 
 
-def _is_raised(text: Text) -> bool:
-    """Whether a piece ends in a raised number without brackets, as names do in Nielsen's notation."""
-    return bool(text) and text[-1].style == "sup" and text[-1].text.isdecimal()
+def _runs_together(text: Text, following: list[tuple[str, str, bool]]) -> bool:
+    """Whether a name that ends raised, as those of layers do, is raised to a power.
 
-
-def _raises(following: list[tuple[str, str, bool]]) -> bool:
-    return any(
-        raised or word[:1] in ("²", "³", "ᵀ") for word, _, raised in following if word or raised
-    )
+    The ᵀ of a transpose is told from `[1]` at a glance, and from Nielsen's `1` it is not.
+    """
+    if not text or text[-1].style != "sup":
+        return False
+    for word, _, raised in following:
+        if raised or word[:1] in ("²", "³"):
+            return True
+        return word[:1] == "ᵀ" and text[-1].text.isdecimal()
+    return False
 
 
 TRANSPOSED = Run("T", "sup")

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from .diagram import Text
+from . import notation
+from .diagram import Run, Text
 from .drawing import Drawing
+from .formulas import LONG
 from .leaving import left_in
 from .parts import Part, flows
 from .records import BACKWARD, FORWARD, Value
 from .trace import Trace
 
-LINES = 3
-"""Formulas in a box."""
+LINES = 4
+"""Formulas in a box: a backward block by the book has dA, dZ, dW and db."""
+
+MORE: Text = (Run("…"),)
+"""Stands where formulas were left out."""
 
 
 class Rows(Drawing):
@@ -70,7 +75,7 @@ class Rows(Drawing):
         return self._some_lines(part, hide=True) or self._some_lines(part, hide=False)
 
     def _some_lines(self, part: Part, hide: bool) -> tuple[Text, ...]:
-        found: list[Text] = []
+        found: list[tuple[int, Text]] = []
         names: set[str] = set()
         wanted = [out for k in part.ops for out in self.trace.ops[k].outs]
         for id in reversed(wanted):
@@ -82,9 +87,26 @@ class Rows(Drawing):
             line = self.formulas.line(id)
             if line:
                 names.add(value.name)
-                found.append(line)
-        found = found[::-1]
-        return tuple(found if len(found) <= LINES else [*found[: LINES - 1], found[-1]])
+                found.append((id, line))
+        if len(found) == 1:  # alone it may be as long as a cross-entropy is
+            return (self.formulas.line(found[0][0], LONG),)
+        return tuple(self._chosen(found[::-1]))
+
+    def _chosen(self, found: list[tuple[int, Text]]) -> list[Text]:
+        """As many formulas as a box has: the last, the gradients of parameters, the first.
+
+        Nothing that follows the part says which, so that equal time steps have equal formulas.
+        """
+        if len(found) <= LINES:
+            return [line for _, line in found]
+        values, places = self.trace.values, range(len(found))
+        parameters = {v.name for v in values.values() if v.role == "parameter"}
+        others = [notation.split_gradient(values[id].name)[0] not in parameters for id, _ in found]
+        order = sorted(places, key=lambda n: (n != places[-1], others[n], n))
+        kept = sorted(order[: LINES - 1])
+        gap = next((n for n, place in enumerate(kept) if n != place), len(kept))
+        lines = [found[n][1] for n in kept]
+        return [*lines[:gap], MORE, *lines[gap:]]
 
     def _hidden(self, part: Part, id: int) -> bool:
         """Whether a value stands inside a call that is written as a call, or leaves as da."""

@@ -511,10 +511,9 @@ class Trace:
 
     def last_steps(self) -> list[str]:
         """Where a run ended: the innermost block and the last shapes, in words."""
-        ops = [op for op in self.ops if op.phase == FORWARD]
-        if not ops:
+        if not self.ops:
             return ["tracenet: the run ended before its first recorded operation"]
-        last = ops[-1]
+        last = self.ops[-1]
         path = " / ".join(block.name for block in self.around(last.block))
         shapes = [_described(self.values[i]) for i in (*last.ins, *last.outs)]
         return [
@@ -533,6 +532,8 @@ class Trace:
 
 
 def _described(value: Value) -> str:
+    if not value.shape:
+        return f"{value.name} (a number)" if value.name else "a number"
     return f"{value.name or 'a value'} {value.shape}"
 
 

@@ -183,7 +183,9 @@ def _nice(k: float) -> bool:
 
 def _known(k: float, factors: Mapping[str, float], allowed: float) -> str:
     for name, value in factors.items():
-        for text, known in ((name, value), (f"1/{name}", 1 / value if value else 0)):
+        word, _, which = name.partition(" = ")  # "m = 5" where it is not plain which size m is
+        one_over = f"1/{word}, {name}" if which else f"1/{name}"
+        for text, known in ((name, value), (one_over, 1 / value if value else 0)):
             if known and abs(k - known) <= allowed * abs(known):
                 return text
             if known and abs(k + known) <= allowed * abs(known):

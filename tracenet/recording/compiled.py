@@ -8,6 +8,7 @@ write the same records; the compiled ones take the commonest, and hand them the 
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -18,16 +19,25 @@ from .array import Array
 from .roles import role
 from .tape import KEPT_BYTES, NONE, Leaf, Tape
 
-speedups: Any = None
-"""The module `tracenet._speedups`, or None."""
+VERSION = 1
+"""Of `_speedups.c`: raised there and here when what one calls of the other changes."""
 
-if not os.environ.get("TRACENET_PURE"):
+
+def _loaded() -> Any:
+    if os.environ.get("TRACENET_PURE"):
+        return None
     try:
-        from .. import _speedups as speedups  # type: ignore[no-redef, attr-defined]
-    except ImportError:
-        pass
-    else:
-        speedups.prepare(
-            Array, Tape, Rule, Leaf, np.ndarray, np.float64, NONE, memory.read, role,
-            np.add.reduce, KEPT_BYTES,
-        )  # fmt: skip
+        found: Any = import_module("tracenet._speedups")
+    except (ImportError, RuntimeWarning):
+        return None
+    if getattr(found, "VERSION", 0) != VERSION:  # left over from another version, in a checkout
+        return None
+    found.prepare(
+        Array, Tape, Rule, Leaf, np.ndarray, np.float64, NONE, memory.read, role,
+        np.add.reduce, KEPT_BYTES,
+    )  # fmt: skip
+    return found
+
+
+speedups = _loaded()
+"""The module `tracenet._speedups`, or None."""

@@ -243,6 +243,8 @@ _ATOMS = {float, int, str, bool, type(None), FunctionType, bytes, complex, range
 
 def parameters_of(function: Any, count: int) -> list[str]:
     """The names of a function's first `count` positional parameters."""
+    if hasattr(function, "__wrapped_numpy__"):
+        return [f"x{i}" for i in range(count)]
     inner = function if isinstance(function, (FunctionType, MethodType)) else None
     if inner is None and not isinstance(function, type):
         inner = getattr(type(function), "__call__", None)

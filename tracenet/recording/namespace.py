@@ -137,7 +137,7 @@ def _direct(function: Any, rule: Rule, count: int) -> Callable[..., Any]:
 
 
 def dressed(traced: Any, function: Any) -> Any:
-    traced.__name__ = getattr(function, "__name__", "function")
+    traced.__name__ = traced.__qualname__ = getattr(function, "__name__", "function")
     traced.__doc__ = function.__doc__
     traced.__wrapped_numpy__ = function
     return traced

@@ -42,7 +42,8 @@ def _binary(rule: Rule, function: Callable[[Any, Any], Any], swapped: bool) -> C
         elif type(other) in PLAIN:
             b = other
         elif type(other) in (list, tuple):
-            return method(self, calls.nested(tape, other, _getframe(1)))
+            other = calls.nested(tape, other, _getframe(1))
+            b = raw(other)
         elif not _plain(other):
             return NotImplemented
         else:

@@ -92,7 +92,8 @@ def bound(entrance: Any, function: Any) -> Any:
     if not isinstance(function, partial):
         return function
     inner = function.func
-    code = getattr(inner, "__code__", None)
+    twin = hasattr(inner, "__wrapped_numpy__")
+    code = None if twin else getattr(inner, "__code__", None)
     names = code.co_varnames if code is not None else [f"x{i}" for i in range(len(function.args))]
     args = [entrance.enter(x, name, name, False) for x, name in zip(function.args, names)]
     kwargs = {name: entrance.enter(x, name, name, False) for name, x in function.keywords.items()}
