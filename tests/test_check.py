@@ -274,6 +274,13 @@ def test_the_audit_says_what_is_kept_and_never_read():
     assert not audit.elsewhere and not audit.overwritten
 
 
+def test_the_audit_of_a_whole_pass_says_what_is_never_read():
+    report = checked("dict_cache", "step")
+    (audit,) = [block.audit for block in report.blocks]
+    assert report.ok and audit.unread == ("Z1", "Z2")
+    assert {"A1", "A2"} <= set(audit.read) and not audit.elsewhere
+
+
 def test_the_audit_finds_a_global_and_an_overwritten_cache(tmp_path):
     file = tmp_path / "net.py"
     file.write_text(

@@ -138,6 +138,10 @@ WRONG = [
     (["{net}", "--call", "loss(x)", "-o", "-"], "-o - needs --format"),
     (["{net}"], "made no trace"),
     (["{net}:absent"], "there is no function 'absent' in the file; there are layer, loss"),
+    (["{net}", "--call", "los(x)"], "'los' in 'los(x)' is not in the file: did you mean 'loss'?"),
+    (["{net}", "--call", "loss(y)"], "'y' in 'loss(y)' is not in the file"),
+    (["{net}", "--call", "layer(x)"], "argument: 'W': it is layer(a, W), and the call 'layer(x)'"),
+    (["{net}", "--call", "loss(x)", "-o", "."], "is a folder: give -o the name of a file in it"),
     (["{bad}", "--call", "f()"], "line 2"),
     (["{bad}"], "line 2"),
 ]
@@ -167,8 +171,10 @@ def test_the_users_error_is_theirs(net, tmp_path):
     assert "recording" not in result.stderr  # none of our own frames
     partial = run("render", net, "--call", "broken(x)", "-o", out, "--partial")
     assert partial.exit_code == 1 and "failed here, line 24" in out.read_text()
-    unknown = run("render", net, "--call", "loss(y)", "-o", out)
-    assert unknown.exit_code == 1 and "name 'y' is not defined" in unknown.stderr
+    checked = run("check", net, "--call", "broken(x)")
+    assert checked.exit_code == 2 and "could not be broadcast" in checked.stderr
+    advice = run("check", net)
+    assert f"tracenet check {net} --call" in advice.stderr and "--iteration 1" in advice.stderr
 
 
 def test_an_existing_file_survives_a_failure(net, tmp_path, monkeypatch):

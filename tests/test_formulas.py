@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tests.networks import dict_cache
 from tracenet import tracer
 from tracenet.diagram import plain
 from tracenet.formulas import Formulas
@@ -50,3 +51,37 @@ def test_gradients_under_the_names_of_the_parameters_are_called_gradients():
     assert "dby = 0 + dh[:2]" in found
     assert {"dWx", "dby"} <= trace.names
     assert not {line for line in found if line.startswith(("Wx =", "by ="))}
+
+
+def test_every_formula_of_a_backward_block_by_the_book_and_the_cost_are_whole():
+    trace = tracer.trace(dict_cache.step, *dict_cache.step_example())
+    boxes = {n.name: [plain(line) for line in n.lines] for n in trace.diagram().nodes if n.lines}
+    assert boxes["cost_of"] == ["cost = −Σ (Y ⊙ log(A[2]) + (1 − Y) ⊙ log(1 − A[2])) / 5"]
+    assert boxes["layer 1 backward"] == [
+        "dA[1] = W[2]T dZ[2]", "dZ[1] = dA[1] ⊙ (1 − (A[1])2)", "dW[1] = dZ[1] XT / 5",
+        "db[1] = Σ dZ[1] / 5",
+    ]  # fmt: skip
+
+
+def test_where_formulas_are_left_out_it_is_said_and_those_of_parameters_stay():
+    def forward(x, W):
+        h = W @ x
+        return np.sum(h**2), h
+
+    def backward(h, x, W):
+        dh = 2 * h
+        dk = dh * 1.0
+        dl = dk + 0.0
+        dm = 1.0 * dl
+        dW = dm @ x.T
+        dx = W.T @ dm
+        return dx, dW
+
+    def step(x, W):
+        loss, h = forward(x, W)
+        return loss, backward(h, x, W)
+
+    trace = tracer.trace(step, np.ones((3, 2)), np.ones((2, 3)))
+    lines = next([plain(x) for x in n.lines] for n in trace.diagram().nodes if n.kind == "backward")
+    assert len(lines) == 5 and "…" in lines
+    assert any(line.startswith("dW = ") for line in lines) and lines[-1].startswith("dx = ")

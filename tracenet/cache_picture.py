@@ -78,6 +78,16 @@ class _Caches(Shapes):
         kept = dict.fromkeys(v for v in saved if self._worth(self.trace.values[v]))
         for id in (*kept, *(v for v in read if v not in kept)):
             yield Kept(self._called(id), self.trace.values[id].shape, id in kept, id in read)
+        for id in self._never_read(part):
+            if self.trace.values[id].op in own and id not in kept:
+                yield Kept(self._called(id), self.trace.values[id].shape, True, False)
+
+    def _never_read(self, part: Part) -> Iterator[int]:
+        """What the backward function that loose statements stand in was handed for nothing."""
+        found = self.audits.get(part.block) if part.loose else None
+        if found is not None:
+            audit, ids = found
+            yield from (ids[name] for name in audit.unread if name in ids)
 
     def _called(self, id: int) -> Text:
         return self.formulas.label(id) or (Run("?"),)

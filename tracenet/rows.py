@@ -15,7 +15,7 @@ from .records import BACKWARD, FORWARD, Value
 from .trace import Trace
 
 LINES = 4
-"""Formulas in a box: a backward block by the book has dA, dZ, dW and db."""
+"""Formulas in a box, and `MORE` if there are others: a backward block by the book has dA, dZ, dW, db."""
 
 MORE: Text = (Run("…"),)
 """Stands where formulas were left out."""
@@ -93,7 +93,7 @@ class Rows(Drawing):
         return tuple(self._chosen(found[::-1]))
 
     def _chosen(self, found: list[tuple[int, Text]]) -> list[Text]:
-        """As many formulas as a box has: the last, the gradients of parameters, the first.
+        """As many formulas as a box has: the last, the gradients, those of parameters before others.
 
         Nothing that follows the part says which, so that equal time steps have equal formulas.
         """
@@ -101,9 +101,10 @@ class Rows(Drawing):
             return [line for _, line in found]
         values, places = self.trace.values, range(len(found))
         parameters = {v.name for v in values.values() if v.role == "parameter"}
-        others = [notation.split_gradient(values[id].name)[0] not in parameters for id, _ in found]
-        order = sorted(places, key=lambda n: (n != places[-1], others[n], n))
-        kept = sorted(order[: LINES - 1])
+        names = [notation.split_gradient(values[id].name) for id, _ in found]
+        rank = [(base not in parameters, not gradient) for base, gradient in names]
+        order = sorted(places, key=lambda n: (n != places[-1], rank[n], n))
+        kept = sorted(order[:LINES])
         gap = next((n for n, place in enumerate(kept) if n != place), len(kept))
         lines = [found[n][1] for n in kept]
         return [*lines[:gap], MORE, *lines[gap:]]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from tests.networks import course, stepping
+from tests.networks import course, dict_cache, stepping
 from tests.render.geometry import box, groups, texts
 from tests.render.test_place import labels, meet
 from tests.truth import truth
@@ -156,6 +156,13 @@ def test_the_cache_says_what_is_kept_and_never_read():
     rows = {plain(row[0]): [plain(cell) for cell in row[1:4]] for row in table[1:]}
     assert [plain(cell) for cell in table[0]][1:4] == ["kept", "read", "never read"]
     assert rows["b[1]  4 × 1"] == ["✓", "", "✓"] and rows["Z[1]  4 × 4"] == ["✓", "✓", ""]
+
+
+def test_the_cache_of_each_layer_has_what_a_whole_pass_never_reads():
+    trace = tracer.noted(dict_cache.step, *dict_cache.step_example())
+    tables = [n.table for n in trace.diagram("cache").nodes if n.kind == "cache"]
+    never = [[plain(row[0]) for row in table[1:] if plain(row[3])] for table in tables]
+    assert never == [["Z[1]  4 × 5"], ["Z[2]  1 × 5"]]
 
 
 @pytest.mark.parametrize("view", ["network", "cache"])

@@ -44,7 +44,9 @@ class Audit:
 def audit(run: Run, case: Case) -> Audit | None:
     """The audit of one case, where it is known what the backward block was handed."""
     note = run.note(case.backward)
-    if note is None or case.forward is None or case.whole or case.home is not None:
+    if note is None or case.forward is None or case.home is not None:
+        return None
+    if case.whole and case.inside:  # what it was handed is for the blocks in it
         return None
     if case.elementwise or not case.targets:
         return None
@@ -53,12 +55,13 @@ def audit(run: Run, case: Case) -> Audit | None:
     kept = {i: name for i, name in handed.items() if i not in seeds and run.floating(i)}
     read = run.read_in(case.backward)
     loose = {i for i in read if i in run.touched and i not in handed and run.floating(i)}
+    kept_for_it = lambda i: not case.whole or i in run.maker  # of a network: not its parameters
     views = {i for i in loose if _view_of(run, i, handed)}
     named = lambda ids: tuple(dict.fromkeys(n for i in ids if (n := _name(run, i, handed))))
     return Audit(
         named(kept),
         named(i for i in kept if i in read),
-        named(i for i in kept if i not in read and not _owned(run, i)),
+        named(i for i in kept if i not in read and not _owned(run, i) and kept_for_it(i)),
         () if case.inside else named(sorted(loose - views)),
         tuple(_overwritten(run, case, note)),
         tuple(_written(note, handed)),

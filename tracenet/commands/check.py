@@ -28,7 +28,7 @@ def check(target: Target, as_json: bool) -> None:
     tracenet check net.py --call 'linear_backward(dZ, cache)'
 
     The exit code is 0 when all is right, or scaled by convention; 1 when something is wrong; 2 when
-    nothing could be checked.
+    nothing could be checked, as where the code itself fails.
     """
     from ..checking import report, run_backward
 
@@ -36,7 +36,7 @@ def check(target: Target, as_json: bool) -> None:
         traces, error = run(target, say, noting=True)
         if error is not None:
             print_error(error)
-            raise SystemExit(1)
+            raise SystemExit(2)
         say("checking " + target.file)
         reports = []
         for trace in traces:

@@ -176,6 +176,8 @@ def _destination(target: str, output: str | None, format_: str | None) -> tuple[
         stem = Path(target.rpartition(":")[0] if ":" in target else target).stem
         output = f"{stem}.{(format_ or 'svg').lstrip('.')}"
     suffix = (format_ or Path(output).suffix).lstrip(".").lower()
+    if Path(output).is_dir():
+        raise UsageError(f"{output!r} is a folder: give -o the name of a file in it")
     if suffix not in FORMATS:
         raise unknown("suffix", Path(output).suffix or output, ["." + f for f in FORMATS])
     folder = Path(output).parent

@@ -180,9 +180,11 @@ def _traces(
     finally:
         listeners.remove(traces.append)
     if not traces and error is None:
+        example = "--call 'step(X, Y)'" if _command() == "check" else "--call 'forward(X)'"
         raise UsageError(
             f"{target} made no trace: it does not call tracer.trace. For a file that does not use "
-            f"tracenet say what to run, as in tracenet render {target} --call 'forward(X)'"
+            f"tracenet say what to run, as in tracenet {_command()} {target} {example}, or, where it "
+            f"is a script that trains, which turn: --iteration 1"
         )
     partial = getattr(error, "tracenet_trace", None)
     return ([*traces, partial] if partial is not None else traces), error
@@ -193,6 +195,12 @@ def _split(target: str) -> tuple[str, str | None]:
     if colon and function.isidentifier() and not Path(target).exists():
         return file, function
     return target, None
+
+
+def _command() -> str:
+    """The command that runs, for advice that can be typed."""
+    context = click.get_current_context(silent=True)
+    return (context.info_name if context is not None else None) or "render"
 
 
 def _loaded(file: str, cells: str | None = None) -> Any:
@@ -221,8 +229,30 @@ def _called(
     except TracenetError:
         raise
     except Exception as error:
+        _mistyped(error, module, expression)
         trace = getattr(error, "tracenet_trace", None)
         return ([trace] if trace is not None else []), error
+
+
+def _mistyped(error: Exception, module: Any, expression: str) -> None:
+    """Raises UsageError where the fault lies in the expression, and not in the user's code."""
+    import inspect
+    from difflib import get_close_matches
+    from traceback import walk_tb
+
+    from ..recording.tape import EXPRESSION, inside
+
+    files = [frame.f_code.co_filename for frame, _ in walk_tb(error.__traceback__)]
+    if not all(inside(file) or file == EXPRESSION for file in files):
+        return
+    if isinstance(error, NameError) and error.name is not None:
+        near = get_close_matches(error.name, [n for n in vars(module) if n[:2] != "__"], 1)
+        hint = f": did you mean {near[0]!r}?" if near else ""
+        raise UsageError(f"{error.name!r} in {expression!r} is not in the file{hint}") from None
+    called = getattr(module, expression.partition("(")[0].strip(), None)
+    if isinstance(error, TypeError) and inspect.isfunction(called):
+        whole = f"{called.__name__}{inspect.signature(called)}"
+        raise UsageError(f"{error}: it is {whole}, and the call {expression!r}") from None
 
 
 def _run_script(file: str, cells: str | None = None) -> Exception | None:

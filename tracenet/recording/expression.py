@@ -20,7 +20,7 @@ import numpy as np
 from ..ops import RULES
 from .calls import foreign_rule
 from .entrance import attributes, is_plain
-from .tape import foreign
+from .tape import EXPRESSION, foreign
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def planned(tree: ast.Expression, text: str, namespace: dict[str, Any]) -> Plann
         if _own(function):
             return Planned(function, *_arguments(call, namespace), {})
     whole = ast.fix_missing_locations(makers.visit(tree))
-    code = compile(whole, "<expression>", "eval")
+    code = compile(whole, EXPRESSION, "eval")
     return Planned(FunctionType(code, namespace, text), (), {}, [], makers.made)
 
 
@@ -193,4 +193,4 @@ def _arguments(
 
 
 def _evaluate(node: ast.expr, namespace: dict[str, Any], made: dict[str, Any] | None = None) -> Any:
-    return eval(compile(ast.Expression(node), "<expression>", "eval"), namespace, made)
+    return eval(compile(ast.Expression(node), EXPRESSION, "eval"), namespace, made)

@@ -16,7 +16,7 @@ from ..records import FORWARD, Block
 from ..words import FORWARD_METHODS
 from . import source
 from .phases import both_passes, function_of, is_backward, set_phases, steps, up_to
-from .tape import Tape, foreign
+from .tape import EXPRESSION, Tape, foreign
 
 _TRANSPARENT = ("<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>", "<lambda>", "<module>")
 
@@ -55,7 +55,7 @@ def blocks_of(tape: Tape, title: str, blocks: list[Block], recorded: int) -> lis
 
 
 def _see_through(code: Any) -> bool:
-    if code.co_name in _TRANSPARENT or code.co_filename == "<expression>":
+    if code.co_name in _TRANSPARENT or code.co_filename == EXPRESSION:
         return True
     return foreign(code.co_filename)
 

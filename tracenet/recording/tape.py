@@ -33,6 +33,9 @@ KEPT_BYTES = 65_536
 NONE: dict[str, Any] = {}
 """The settings of an operation that has none; never written to."""
 
+EXPRESSION = "<expression>"
+"""The file of what was given as an expression."""
+
 PROBES = 61
 """How many elements of a larger array are remembered, to notice if it is changed later."""
 
