@@ -330,6 +330,9 @@ class Trace:
     def gradient(self, name: str) -> Any:
         """The gradient of the value of that name: an array of its shape.
 
+        After `backward` it is the one that the replay computed, before it the one that the run's own
+        backward code did, right or wrong.
+
         Raises GradientError where the backward pass has not run, or did not compute it.
         """
         found = self.value(name)
@@ -354,7 +357,7 @@ class Trace:
         return self.gradients().get(id)
 
     def gradients(self) -> Mapping[int, int]:
-        """For each value that got one, the number of its gradient."""
+        """For each value that got one, the number of its gradient, both as in `values`."""
         return self._replays[-1].gradients if self._replays else self._tables.by_hand
 
     def seeds(self) -> set[int]:

@@ -30,7 +30,7 @@ def describe(
 
     What goes in, each forward block with its formulas, arrays and cache, the loss, the backward
     blocks in the order in which they ran, and the updates; equal blocks in sequence are told once.
-    TARGET and the options are those of render.
+    TARGET is what it is for render, and so are the options that are not about the look.
 
     \b
     tracenet describe examples/mazur.py

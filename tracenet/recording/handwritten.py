@@ -123,7 +123,8 @@ def _others(tape: Tape, data: Any, visit: Visit, given: int) -> list[Any]:
             raise GradientError(
                 f"cannot call {_called(block)}: nothing to give it for {name!r}. A backward takes "
                 "the gradient of what its block returns, then the rest that the block returns "
-                f"(the cache), then arguments of {block.name} under their own names"
+                f"(the cache), then arguments of {block.name} under their own names. One that takes "
+                "anything else is checked in a run of both: tracer.check(tracer.trace(step, X, Y))"
             )
     return [_current(data, x) for x in found]
 
