@@ -11,6 +11,7 @@ import sys
 from contextlib import suppress
 from functools import partial
 from itertools import islice
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ import pytest
 from tests.test_networks import CASES
 from tracenet import numpy as tnp
 from tracenet import tracer
+from tracenet.recording import compiled
 from tracenet.recording.array import Array
 from tracenet.recording.compiled import speedups
 
@@ -159,6 +161,20 @@ def test_the_compiled_loops_are_what_runs():
     assert type(Array.__add__).__name__ == type(Array.__rsub__).__name__ == "Operator"
 
 
+def test_a_module_of_another_version_or_none_at_all_is_not_used(monkeypatch):
+    monkeypatch.delenv("TRACENET_PURE", raising=False)
+    monkeypatch.setattr(compiled, "import_module", lambda name: SimpleNamespace(VERSION=0))
+    assert compiled._loaded() is None
+    monkeypatch.setattr(compiled, "import_module", lambda name: SimpleNamespace())
+    assert compiled._loaded() is None
+
+    def missing(name):
+        raise ImportError(name)
+
+    monkeypatch.setattr(compiled, "import_module", missing)
+    assert compiled._loaded() is None
+
+
 def test_an_error_of_numpy_comes_through_and_leaves_the_record_whole():
     def wrong(W, x):
         z = np.matmul(W, x)
@@ -248,7 +264,7 @@ def test_an_operator_can_be_asked_for_by_name():
     found = []
 
     def ask(x):
-        found.append(x.__add__(1.0).data if speedups else (x + 1.0).data)
+        found.append(x.__add__(1.0).data)
         found.append(Array.__mul__(x, 2.0).data)
         return np.sum(x)
 

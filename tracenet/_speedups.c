@@ -207,22 +207,7 @@ of_two(Recorder *self, PyObject *tape, PyObject *first, PyObject *second)
     return result;
 }
 
-static PyObject *
-call_operator(PyObject *callable, PyObject *const *args, size_t count, PyObject *names)
-{
-    Recorder *self = (Recorder *)callable;
-    if (PyVectorcall_NARGS(count) == 2 && names == NULL) {
-        PyObject *tape = tape_of(args[0]);
-        if (tape != NULL && suits(args[1], tape)) {
-            Py_INCREF(tape);
-            PyObject *result = of_two(self, tape, args[0], args[1]);
-            Py_DECREF(tape);
-            return result;
-        }
-    }
-    return PyObject_Vectorcall(self->slow, args, count, names);
-}
-
+/* Of an operator the first argument is an Array, whose class it was found in. */
 static PyObject *
 call_two(PyObject *callable, PyObject *const *args, size_t count, PyObject *names)
 {
@@ -408,7 +393,7 @@ make_operator(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "OOOp:operator", &rule, &function, &slow, &swapped)) {
         return NULL;
     }
-    return recorder(Operator, call_operator, rule, function, slow, NULL, swapped);
+    return recorder(Operator, call_two, rule, function, slow, NULL, swapped);
 }
 
 static PyObject *

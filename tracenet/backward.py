@@ -12,7 +12,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -60,8 +60,11 @@ class Replay:
     gradients: dict[int, int]
     seeds: dict[int, int]
     wanted: set[int]
-    kept: set[int]
+    kept: set[int] = field(init=False)
     large: int = sys.maxsize
+
+    def __post_init__(self) -> None:
+        self.kept = self.wanted | self.seeds.keys()
 
 
 def replay(
@@ -80,7 +83,7 @@ def replay(
     for id, seed in seeds.items():
         values.append(seed)
         gradients[id] = len(values) - 1
-    result = Replay([], gradients, dict(gradients), wanted, wanted | seeds.keys())
+    result = Replay([], gradients, dict(gradients), wanted)
     leads = _leading_to(tape, wanted, len(values), stop)
     visits = {visit.stop - 1: visit for visit in _usable(tape, stop)} if tape.visits else {}
     if isinstance(values, Lean):

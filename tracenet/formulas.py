@@ -25,7 +25,7 @@ LONGEST = 46
 """Characters; a longer formula is cut, with an ellipsis."""
 
 LONG = 64
-"""The same for one that stands alone in its box: a cross-entropy over a batch has 57."""
+"""The same for one that stands alone in its box: a cross-entropy over a batch has about 58."""
 
 DEEPEST = 24
 """Operations inside each other; the rest is an ellipsis, which is seldom within `LONGEST`."""

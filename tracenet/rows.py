@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import cached_property
 
 from . import notation
 from .diagram import Run, Text
@@ -92,6 +93,10 @@ class Rows(Drawing):
             return (self.formulas.line(found[0][0], LONG),)
         return tuple(self._chosen(found[::-1]))
 
+    @cached_property
+    def _parameters(self) -> set[str]:
+        return {v.name for v in self.trace.values.values() if v.role == "parameter"}
+
     def _chosen(self, found: list[tuple[int, Text]]) -> list[Text]:
         """As many formulas as a box has: the last, the gradients, those of parameters before others.
 
@@ -99,10 +104,9 @@ class Rows(Drawing):
         """
         if len(found) <= LINES:
             return [line for _, line in found]
-        values, places = self.trace.values, range(len(found))
-        parameters = {v.name for v in values.values() if v.role == "parameter"}
-        names = [notation.split_gradient(values[id].name) for id, _ in found]
-        rank = [(base not in parameters, not gradient) for base, gradient in names]
+        places = range(len(found))
+        names = [notation.split_gradient(self.trace.values[id].name) for id, _ in found]
+        rank = [(base not in self._parameters, not gradient) for base, gradient in names]
         order = sorted(places, key=lambda n: (n != places[-1], rank[n], n))
         kept = sorted(order[:LINES])
         gap = next((n for n, place in enumerate(kept) if n != place), len(kept))

@@ -28,7 +28,7 @@ def _loaded() -> Any:
         return None
     try:
         found: Any = import_module("tracenet._speedups")
-    except (ImportError, RuntimeWarning):
+    except ImportError:
         return None
     if getattr(found, "VERSION", 0) != VERSION:  # left over from another version, in a checkout
         return None

@@ -156,8 +156,7 @@ class _Loading:
             gradients, seeds = (
                 dict(map(tuple, about["replay"][k])) for k in ("gradients", "seeds")
             )
-            wanted = set(about["replay"]["wanted"])
-            trace._replays = [Replay([], gradients, seeds, wanted, wanted | seeds.keys())]
+            trace._replays = [Replay([], gradients, seeds, set(about["replay"]["wanted"]))]
         return trace
 
     def _tape(self) -> Tape:
