@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 
 from tests.networks import dict_cache
 from tracenet import tracer
 from tracenet.diagram import plain
 from tracenet.formulas import Formulas
+
+ROOT = Path(__file__).parent.parent
 
 
 def lines(trace):
@@ -85,3 +90,12 @@ def test_where_formulas_are_left_out_it_is_said_and_those_of_parameters_stay():
     lines = next([plain(x) for x in n.lines] for n in trace.diagram().nodes if n.kind == "backward")
     assert len(lines) == 5 and "…" in lines
     assert any(line.startswith("dW = ") for line in lines) and lines[-1].startswith("dx = ")
+
+
+def test_each_time_step_has_the_gradients_of_the_parameters():
+    module = tracer.load(ROOT / "examples" / "rnn.py")
+    trace = tracer.trace_call(module, "loss(inputs, targets, h0, parameters)")
+    nodes = trace.diagram().nodes
+    ends = [n for n in nodes if n.kind == "backward" and plain(n.title).startswith("rnn_step")]
+    starts = [[re.sub(r"(\[\d+\]|\d+)? = .*", "", plain(x)) for x in n.lines] for n in ends]
+    assert starts == [["dz", "dWx", "dWh", "db", "dh"], ["dz", "dWx", "dWh", "db"]]

@@ -13,7 +13,7 @@ from .diagram import (
 )
 from .parts import Part, flows
 from .records import BACKWARD, UPDATE
-from .rows import LINES, Rows
+from .rows import LINES, MORE, Rows
 
 
 class Ends(Rows):
@@ -152,10 +152,12 @@ class Ends(Rows):
 
     def _update(self, i: int, part: Part, column: int, ids: list[int]) -> None:
         lines = [line for v in ids if (line := self._step(v))]
+        if len(lines) > LINES:
+            lines[LINES - 1 :] = [MORE]
         names = [self.trace.values[v].name for v in ids]
         node = self.node(
             "update", UPDATE_LANE, column, "update of " + ", ".join(names),
-            title=(Run("update", "b"),), lines=tuple(lines[:LINES]), shown=self.arrays(ids),
+            title=(Run("update", "b"),), lines=tuple(lines), shown=self.arrays(ids),
             block=self.path(part.block),
         )  # fmt: skip
         for other in self.nodes:

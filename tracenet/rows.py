@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
@@ -15,11 +16,15 @@ from .parts import Part, flows
 from .records import BACKWARD, FORWARD, Value
 from .trace import Trace
 
-LINES = 4
-"""Formulas in a box, and `MORE` if there are others: a backward block by the book has dA, dZ, dW, db."""
+LINES = 5
+"""Lines of formulas in a box: a backward block has dz, dW, db, da, and one more where time flows."""
 
 MORE: Text = (Run("…"),)
 """Stands where formulas were left out."""
+
+
+NUMBER = re.compile(r"_?\d+$")
+"""What tells the gradients of one parameter at several time steps apart: dWx20 is one of Wx."""
 
 
 class Rows(Drawing):
@@ -106,9 +111,12 @@ class Rows(Drawing):
             return [line for _, line in found]
         places = range(len(found))
         names = [notation.split_gradient(self.trace.values[id].name) for id, _ in found]
-        rank = [(base not in self._parameters, not gradient) for base, gradient in names]
+        rank = [
+            (self._parameters.isdisjoint({base, NUMBER.sub("", base)}), not gradient)
+            for base, gradient in names
+        ]
         order = sorted(places, key=lambda n: (n != places[-1], rank[n], n))
-        kept = sorted(order[:LINES])
+        kept = sorted(order[: LINES - 1])
         gap = next((n for n, place in enumerate(kept) if n != place), len(kept))
         lines = [found[n][1] for n in kept]
         return [*lines[:gap], MORE, *lines[gap:]]
