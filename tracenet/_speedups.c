@@ -16,18 +16,21 @@
 #include <structmember.h>
 #include <stddef.h>
 
-#define VERSION 1 /* compiled.VERSION: another one is not used */
+#define VERSION 2 /* compiled.VERSION: another one is not used */
 
 #define FIELD(object, offset) (*(PyObject **)((char *)(object) + (offset)))
 
-static PyTypeObject *Array, *Tape, *Rule, *Leaf, *Ndarray, *Float64;
+static PyTypeObject *Array, *Tape, *Rule, *Leaf, *Ndarray, *Float64, *Floating;
 static Py_ssize_t DATA, ID, TAPE, ALIAS;          /* of an Array */
 static Py_ssize_t OPEN, FRAME, CALL, VALUES, OPS, LEAVES; /* of a Tape */
 static Py_ssize_t BACKWARD, DIFFERENTIABLE;       /* of a Rule */
 static PyObject *no_settings, *read_, *role_;     /* compiled.NONE, memory.read, roles.role */
 static PyObject *sum_;                            /* np.add.reduce */
+static PyObject *absent;                          /* compiled.ABSENT */
+static PyObject *float64;                         /* the one dtype of nearly all arrays */
 static Py_ssize_t copied_bytes;                   /* tape.KEPT_BYTES */
-static PyObject *s_copy, *s_enter, *s_given, *s_shape, *s_dtype, *s_kind, *s_ndim, *s_nbytes, *minus_one;
+static PyObject *s_copy, *s_enter, *s_given, *s_shape, *s_dtype, *s_kind, *s_ndim, *s_nbytes,
+    *s_parameter, *s_input, *minus_one;
 
 /* ------------------------------------------------------------------ recording */
 
@@ -416,6 +419,10 @@ static Py_UCS4
 kind_of(PyObject *data)
 {
     PyObject *dtype = PyObject_GetAttr(data, s_dtype);
+    if (dtype == float64) {
+        Py_DECREF(dtype);
+        return 'f';
+    }
     PyObject *kind = dtype == NULL ? NULL : PyObject_GetAttr(dtype, s_kind);
     Py_UCS4 letter = kind != NULL && PyUnicode_Check(kind) && PyUnicode_GET_LENGTH(kind) == 1
                          ? PyUnicode_READ_CHAR(kind, 0)
@@ -463,21 +470,24 @@ given(PyObject *tape, PyObject *data)
     return id;
 }
 
-/* A Leaf of these fields, which it takes over: a tuple of its own type. */
+/* What an array is that came in; borrows everything. */
 static PyObject *
-new_leaf(PyObject *fields)
+new_leaf(PyObject *id, PyObject *role, PyObject *name, PyObject *path)
 {
-    PyObject *args = fields == NULL ? NULL : PyTuple_Pack(1, fields);
-    PyObject *leaf = args == NULL ? NULL : PyTuple_Type.tp_new(Leaf, args, NULL);
-    Py_XDECREF(args);
-    Py_XDECREF(fields);
+    PyObject *leaf = Leaf->tp_alloc(Leaf, 6);
+    if (leaf != NULL) {
+        PyObject *fields[] = {id, role, name, path, minus_one, minus_one};
+        for (Py_ssize_t i = 0; i < 6; i++) {
+            PyTuple_SET_ITEM(leaf, i, Py_NewRef(fields[i]));
+        }
+    }
     return leaf;
 }
 
-/* The traced twin of an array that was found at `path`, as Entrance.array makes it. Takes over
- * `path`, which may be NULL with an error. */
+/* The traced twin of an array that was found at `path`, as Entrance.array makes it. `said` is the
+ * role that it was given, or None. Takes over `path`, which may be NULL with an error. */
 static PyObject *
-twin_of(Taking *in, PyObject *data, PyObject *name, PyObject *path, Py_UCS4 letter)
+twin_of(Taking *in, PyObject *data, PyObject *name, PyObject *path, PyObject *said, Py_UCS4 letter)
 {
     PyObject *address = PyLong_FromVoidPtr(data);
     PyObject *twin = NULL;
@@ -490,15 +500,18 @@ twin_of(Taking *in, PyObject *data, PyObject *name, PyObject *path, Py_UCS4 lett
         return twin;
     }
     PyObject *id = given(in->tape, data), *role = NULL, *leaf = NULL;
-    PyObject *dims = id == NULL ? NULL : PyObject_GetAttr(data, s_ndim);
-    if (dims != NULL) {
+    PyObject *dims = NULL;
+    if (id != NULL && said != Py_None) {
+        role = Py_NewRef(said);
+    }
+    else if (id != NULL && (dims = PyObject_GetAttr(data, s_ndim)) != NULL) {
         PyObject *floating = letter == 'f' || letter == 'c' ? Py_True : Py_False;
         PyObject *single = PyObject_IsTrue(dims) ? Py_False : Py_True;
         PyObject *asked[] = {name, in->contained, floating, single};
         role = PyObject_Vectorcall(role_, asked, 4, NULL);
     }
     if (role != NULL) {
-        leaf = new_leaf(PyTuple_Pack(6, id, role, name, path, minus_one, minus_one));
+        leaf = new_leaf(id, role, name, path);
         twin = leaf == NULL ? NULL : new_array(data, id, in->tape);
     }
     if (twin != NULL
@@ -533,45 +546,58 @@ taken_letter(PyObject *data)
     return letter != 0 && letter < 128 && strchr("fciub", (int)letter) != NULL ? letter : 0;
 }
 
+/* Whether these can take arrays in; else an error. */
+static int
+can_take(Taking *in, const char *who)
+{
+    if (!prepared() || !Py_IS_TYPE(in->tape, Tape) || !PyDict_CheckExact(in->seen)
+        || !PyList_CheckExact(in->held)) {
+        if (!PyErr_Occurred()) {
+            PyErr_Format(PyExc_TypeError, "%s takes a tape, a dict and a list", who);
+        }
+        return 0;
+    }
+    return field(in->tape, LEAVES, &PyDict_Type) != NULL;
+}
+
 /* The traced twin of one array; None where it is none that is traced. */
 static PyObject *
-twin(PyObject *module, PyObject *args)
+twin(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
-    Taking in;
-    PyObject *data, *name, *path;
-    if (!prepared()
-        || !PyArg_ParseTuple(args, "O!O!O!OOOO:twin", Tape, &in.tape, &PyDict_Type, &in.seen,
-                          &PyList_Type, &in.held, &data, &name, &path, &in.contained)) {
+    if (count != 8) {
+        PyErr_SetString(PyExc_TypeError, "twin takes 8 arguments");
         return NULL;
     }
-    Py_UCS4 letter = taken_letter(data);
-    if (letter == 0 || field(in.tape, LEAVES, &PyDict_Type) == NULL) {
+    Taking in = {args[0], args[1], args[2], args[6]};
+    Py_UCS4 letter = can_take(&in, "twin") ? taken_letter(args[3]) : 0;
+    if (letter == 0) {
         return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
     }
-    return twin_of(&in, data, name, Py_NewRef(path), letter);
+    return twin_of(&in, args[3], args[4], Py_NewRef(args[5]), args[7], letter);
 }
 
 /* Exchanges the arrays of a dict for traced ones; whether there were any. */
 static PyObject *
-take_in(PyObject *module, PyObject *args)
+take_in(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
-    Taking in;
-    PyObject *dict, *path, *rest;
-    if (!prepared()
-        || !PyArg_ParseTuple(args, "O!O!O!O!OOO:take_in", &PyDict_Type, &dict, Tape, &in.tape,
-                          &PyDict_Type, &in.seen, &PyList_Type, &in.held, &path, &in.contained,
-                          &rest)) {
+    if (count != 7 || !PyDict_CheckExact(args[0])) {
+        PyErr_SetString(PyExc_TypeError, "take_in takes a dict and 6 arguments more");
+        return NULL;
+    }
+    PyObject *dict = args[0], *path = args[4], *rest = args[6];
+    Taking in = {args[1], args[2], args[3], args[5]};
+    if (!can_take(&in, "take_in")) {
         return NULL;
     }
     PyObject *items = PyDict_Items(dict); /* a copy: what is called may do anything */
     int collecting = PyGC_Disable();      /* much is made that stays, and no garbage */
-    int bad = items == NULL || field(in.tape, LEAVES, &PyDict_Type) == NULL, any = 0;
+    int bad = items == NULL, any = 0;
     for (Py_ssize_t i = 0; !bad && i < PyList_GET_SIZE(items); i++) {
         PyObject *pair = PyList_GET_ITEM(items, i);
         PyObject *key = PyTuple_GET_ITEM(pair, 0), *data = PyTuple_GET_ITEM(pair, 1);
         Py_UCS4 letter = PyUnicode_CheckExact(key) ? taken_letter(data) : 0;
         if (letter != 0) {
-            PyObject *found = twin_of(&in, data, key, PyTuple_Pack(2, path, key), letter);
+            PyObject *found = twin_of(&in, data, key, PyTuple_Pack(2, path, key), Py_None, letter);
             bad = found == NULL || PyDict_SetItem(dict, key, found) < 0;
             any = 1;
             Py_XDECREF(found);
@@ -595,12 +621,15 @@ take_in(PyObject *module, PyObject *args)
 
 /* Puts plain arrays back into a dict. */
 static PyObject *
-put_back(PyObject *module, PyObject *args)
+put_back(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
-    PyObject *dict, *rest;
-    if (!prepared() || !PyArg_ParseTuple(args, "O!O:put_back", &PyDict_Type, &dict, &rest)) {
+    if (!prepared() || count != 2 || !PyDict_CheckExact(args[0])) {
+        if (!PyErr_Occurred()) {
+            PyErr_SetString(PyExc_TypeError, "put_back takes a dict and a function");
+        }
         return NULL;
     }
+    PyObject *dict = args[0], *rest = args[1];
     PyObject *items = PyDict_Items(dict);
     int bad = items == NULL;
     for (Py_ssize_t i = 0; !bad && i < PyList_GET_SIZE(items); i++) {
@@ -619,6 +648,73 @@ put_back(PyObject *module, PyObject *args)
     Py_XDECREF(items);
     if (bad) {
         return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+/* ------------------------------------------------------------------ what a module sees */
+
+/* One (name, plain, twin) of a list; 0 with an error where it is none. */
+static int
+exchange(PyObject *twins, Py_ssize_t i, PyObject **name, PyObject **plain, PyObject **other)
+{
+    PyObject *three = PyList_GET_ITEM(twins, i);
+    if (!PyTuple_CheckExact(three) || PyTuple_GET_SIZE(three) != 3) {
+        PyErr_SetString(PyExc_TypeError, "twins are tuples of a name, what is plain, and its twin");
+        return 0;
+    }
+    *name = PyTuple_GET_ITEM(three, 0);
+    *plain = PyTuple_GET_ITEM(three, 1);
+    *other = PyTuple_GET_ITEM(three, 2);
+    return 1;
+}
+
+/* Gives a module the twins of what it holds; a list of those that were exchanged, which is `twins`
+ * itself if all were. */
+static PyObject *
+swap(PyObject *module, PyObject *args)
+{
+    PyObject *namespace, *twins, *name, *plain, *other, *done = NULL;
+    if (!prepared() || !PyArg_ParseTuple(args, "O!O!:swap", &PyDict_Type, &namespace, &PyList_Type, &twins)) {
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(twins); i++) {
+        if (!exchange(twins, i, &name, &plain, &other)) {
+            Py_XDECREF(done);
+            return NULL;
+        }
+        PyObject *now = PyDict_GetItemWithError(namespace, name);
+        int fits = now == plain || (now == NULL && plain == absent);
+        if (PyErr_Occurred() || (fits && PyDict_SetItem(namespace, name, other) < 0)
+            || (!fits && done == NULL && (done = PyList_GetSlice(twins, 0, i)) == NULL)
+            || (fits && done != NULL && PyList_Append(done, PyList_GET_ITEM(twins, i)) < 0)) {
+            Py_XDECREF(done);
+            return NULL;
+        }
+    }
+    return done == NULL ? Py_NewRef(twins) : done;
+}
+
+/* Takes the twins from a module again, except where the code itself put something else there. */
+static PyObject *
+unswap(PyObject *module, PyObject *args)
+{
+    PyObject *namespace, *twins, *name, *plain, *other;
+    if (!prepared() || !PyArg_ParseTuple(args, "O!O!:unswap", &PyDict_Type, &namespace, &PyList_Type, &twins)) {
+        return NULL;
+    }
+    for (Py_ssize_t i = PyList_GET_SIZE(twins) - 1; i >= 0; i--) {
+        if (!exchange(twins, i, &name, &plain, &other)) {
+            return NULL;
+        }
+        PyObject *now = PyDict_GetItemWithError(namespace, name);
+        int bad = 0;
+        if (now == other) {
+            bad = plain == absent ? PyDict_DelItem(namespace, name) : PyDict_SetItem(namespace, name, plain);
+        }
+        if (bad < 0 || PyErr_Occurred()) {
+            return NULL;
+        }
     }
     Py_RETURN_NONE;
 }
@@ -697,6 +793,51 @@ spread(PyObject *module, PyObject *args)
         }
     }
     Py_RETURN_NONE;
+}
+
+/* The named parameters and inputs that are floating point, as trace._differentiable finds them. */
+static PyObject *
+differentiable(PyObject *module, PyObject *args)
+{
+    PyObject *leaves, *values, *key, *leaf;
+    if (!prepared() || !PyArg_ParseTuple(args, "O!O!:differentiable", &PyDict_Type, &leaves, &PyList_Type, &values)) {
+        return NULL;
+    }
+    PyObject *parameters = PyList_New(0), *inputs = PyList_New(0);
+    int bad = parameters == NULL || inputs == NULL, arrays = 0;
+    Py_ssize_t at = 0;
+    while (!bad && PyDict_Next(leaves, &at, &key, &leaf)) {
+        PyObject *data = item(values, key);
+        if (data == NULL || !PyTuple_Check(leaf) || PyTuple_GET_SIZE(leaf) < 3) {
+            bad = 1;
+            break;
+        }
+        int array = Py_IS_TYPE(data, Ndarray);
+        Py_UCS4 letter = array ? kind_of(data) : 0;
+        bad = array && letter == 0;
+        if (PyTuple_GET_ITEM(leaf, 2) == Py_None
+            || !(array ? letter == 'f' : PyFloat_Check(data) || PyObject_TypeCheck(data, Floating))) {
+            continue;
+        }
+        arrays = arrays || array;
+        PyObject *role = PyTuple_GET_ITEM(leaf, 1);
+        if (role == s_parameter || PyUnicode_Compare(role, s_parameter) == 0) {
+            bad = PyList_Append(parameters, key) < 0;
+        }
+        else if (role == s_input || PyUnicode_Compare(role, s_input) == 0) {
+            bad = PyList_Append(inputs, key) < 0;
+        }
+        bad = bad || PyErr_Occurred() != NULL;
+    }
+    if (bad) {
+        if (!PyErr_Occurred()) {
+            PyErr_SetString(PyExc_TypeError, "a leaf of the tape is none");
+        }
+        Py_XDECREF(parameters);
+        Py_XDECREF(inputs);
+        return NULL;
+    }
+    return Py_BuildValue("NNO", parameters, inputs, arrays ? Py_True : Py_False);
 }
 
 /* What a replay needs besides its operations, all borrowed. */
@@ -1031,13 +1172,13 @@ found(PyTypeObject *type, const char *name, Py_ssize_t *offset)
 static PyObject *
 prepare(PyObject *module, PyObject *args)
 {
-    PyTypeObject *array, *tape, *rule, *leaf, *ndarray, *float64;
-    PyObject *none, *read, *role, *sum;
+    PyTypeObject *array, *tape, *rule, *leaf, *ndarray, *double_, *floating;
+    PyObject *none, *read, *role, *sum, *missing, *dtype;
     Py_ssize_t bytes;
-    if (!PyArg_ParseTuple(args, "O!O!O!O!O!O!O!OOOn:prepare", &PyType_Type, &array, &PyType_Type,
+    if (!PyArg_ParseTuple(args, "O!O!O!O!O!O!O!O!OOOOOn:prepare", &PyType_Type, &array, &PyType_Type,
                           &tape, &PyType_Type, &rule, &PyType_Type, &leaf, &PyType_Type, &ndarray,
-                          &PyType_Type, &float64, &PyDict_Type, &none, &read, &role, &sum,
-                          &bytes)) {
+                          &PyType_Type, &double_, &PyType_Type, &floating, &PyDict_Type, &none,
+                          &read, &role, &sum, &missing, &dtype, &bytes)) {
         return NULL;
     }
     if (!found(array, "data", &DATA) || !found(array, "id", &ID) || !found(array, "tape", &TAPE)
@@ -1059,28 +1200,38 @@ prepare(PyObject *module, PyObject *args)
     Py_XSETREF(Rule, (PyTypeObject *)Py_NewRef(rule));
     Py_XSETREF(Leaf, (PyTypeObject *)Py_NewRef(leaf));
     Py_XSETREF(Ndarray, (PyTypeObject *)Py_NewRef(ndarray));
-    Py_XSETREF(Float64, (PyTypeObject *)Py_NewRef(float64));
+    Py_XSETREF(Float64, (PyTypeObject *)Py_NewRef(double_));
+    Py_XSETREF(Floating, (PyTypeObject *)Py_NewRef(floating));
     Py_XSETREF(no_settings, Py_NewRef(none));
     Py_XSETREF(read_, Py_NewRef(read));
     Py_XSETREF(role_, Py_NewRef(role));
     Py_XSETREF(sum_, Py_NewRef(sum));
+    Py_XSETREF(absent, Py_NewRef(missing));
+    Py_XSETREF(float64, Py_NewRef(dtype));
     Py_RETURN_NONE;
 }
 
 static PyMethodDef functions[] = {
     {"prepare", prepare, METH_VARARGS,
-     "prepare(Array, Tape, Rule, Leaf, ndarray, float64, NONE, read, role, sum, bytes): says what "
-     "these are."},
+     "prepare(Array, Tape, Rule, Leaf, ndarray, float64, floating, NONE, read, role, sum, ABSENT, "
+     "dtype, bytes): says what these are."},
     {"operator", make_operator, METH_VARARGS,
      "operator(rule, function, slow, swapped): an operator of two operands, for the class Array."},
     {"function", make_function, METH_VARARGS,
      "function(rule, function, slow, operands, allowed): a function of one or two operands."},
-    {"twin", twin, METH_VARARGS,
-     "twin(tape, seen, held, data, name, path, contained): the traced array for a plain one."},
-    {"take_in", take_in, METH_VARARGS,
+    {"twin", (PyCFunction)(void (*)(void))twin, METH_FASTCALL,
+     "twin(tape, seen, held, data, name, path, contained, role): the traced array for a plain "
+     "one."},
+    {"take_in", (PyCFunction)(void (*)(void))take_in, METH_FASTCALL,
      "take_in(dict, tape, seen, held, path, contained, rest): traced arrays for plain ones; what "
      "is no array is given to rest(key, item)."},
-    {"put_back", put_back, METH_VARARGS, "put_back(dict, rest): plain arrays for traced ones."},
+    {"put_back", (PyCFunction)(void (*)(void))put_back, METH_FASTCALL,
+     "put_back(dict, rest): plain arrays for traced ones."},
+    {"swap", swap, METH_VARARGS,
+     "swap(namespace, twins): gives a module its twins; those (name, plain, twin) that it took."},
+    {"unswap", unswap, METH_VARARGS, "unswap(namespace, twins): takes them from it again."},
+    {"differentiable", differentiable, METH_VARARGS,
+     "differentiable(leaves, values): see trace._differentiable."},
     {"spread", spread, METH_VARARGS, "spread(marks, ops, stop): see backward._leading_to."},
     {"walk", walk_back, METH_VARARGS, "walk(...): see backward._walk."},
     {NULL},
@@ -1098,7 +1249,8 @@ PyInit__speedups(void)
         const char *text;
     } words[] = {{&s_enter, "enter"}, {&s_given, "given"}, {&s_shape, "shape"},
                  {&s_dtype, "dtype"}, {&s_kind, "kind"},   {&s_ndim, "ndim"},
-                 {&s_copy, "copy"},   {&s_nbytes, "nbytes"}};
+                 {&s_copy, "copy"},   {&s_nbytes, "nbytes"},
+                 {&s_parameter, "parameter"}, {&s_input, "input"}};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         if ((*words[i].place = PyUnicode_InternFromString(words[i].text)) == NULL) {
             return NULL;

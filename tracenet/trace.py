@@ -17,6 +17,7 @@ import numpy as np
 from .backward import Replay, recall, replay
 from .errors import GradientError, RecordError, UsageError
 from .recording.absent import Absent, Dropped, Later, Placed, restored
+from .recording.compiled import speedups
 from .recording.memory import makers, rebuild
 from .recording.tape import Left, Tape
 from .records import BACKWARD, FORWARD, UPDATE, Block, Op, Value
@@ -81,8 +82,9 @@ class Trace:
         )
 
     def _changed(self) -> None:
-        for name in ("_tables", "ops", "blocks", "readers", "names", "gradient_names"):
-            self.__dict__.pop(name, None)
+        if "_tables" in self.__dict__:  # what the others are made of
+            for name in ("_tables", "ops", "blocks", "readers", "names", "gradient_names"):
+                self.__dict__.pop(name, None)
 
     @property
     def values(self) -> Mapping[int, Value]:
@@ -217,7 +219,8 @@ class Trace:
         Returns the trace itself. Raises GradientError where there is no scalar to begin with, or
         an operation on the way has no rule.
         """
-        self._forget_backward()
+        if len(self._tape.values) > self._sizes[0]:
+            self._forget_backward()
         seeds = self._seeds(gradients, loss)
         wanted = self._wanted(wrt)
         self._replays = [replay(self._tape, self.data, seeds, wanted, lean=True)]
@@ -294,30 +297,14 @@ class Trace:
         return data.size == 1 and data.dtype.kind == "f"
 
     def _wanted(self, wrt: Iterable[str] | None) -> list[int]:
-        leaves = self._tape.leaves
+        tape = self._tape
         if wrt is not None:
             return [self._differentiable(name) for name in wrt]
-        values, parameters, inputs, arrays = self._tape.values, [], [], False
-        for id, leaf in leaves.items():  # of every array that came in: there may be thousands
-            data, role = values[id], leaf[1]
-            if leaf[2] is None or not self._is_float(data):
-                continue
-            arrays = arrays or type(data) is np.ndarray
-            if role == "parameter":
-                parameters.append(id)
-            elif role == "input":
-                inputs.append(id)
-        if not arrays:
-            return sorted(parameters + inputs)  # of single numbers, every gradient is wanted
-        if not self._tape.reached.issuperset(parameters):
+        parameters, inputs, arrays = _differentiable(tape)
+        if arrays and not tape.reached.issuperset(parameters):
             return parameters
-        return sorted(parameters + inputs)  # what was only reached may be data as well
-
-    @staticmethod
-    def _is_float(data: Any) -> bool:
-        if type(data) is np.ndarray:
-            return data.dtype.kind == "f"
-        return isinstance(data, (float, np.floating))
+        # of single numbers every gradient is wanted, and what was only reached may be data as well
+        return sorted(parameters + inputs)
 
     def _differentiable(self, name: str) -> int:
         found = self.value(name)
@@ -532,6 +519,27 @@ class Trace:
             found.append(self.blocks[at])
             at = self.blocks[at].parent
         return found[::-1]
+
+
+def _differentiable(tape: Tape) -> tuple[list[int], list[int], bool]:
+    """The named parameters and inputs that are floating point; whether one of them is an array."""
+    leaves, values = tape.leaves, tape.values
+    if speedups is not None and type(values) is list:
+        return speedups.differentiable(leaves, values)  # type: ignore[no-any-return]
+    parameters, inputs, arrays = [], [], False
+    for id, leaf in leaves.items():
+        data, role = values[id], leaf[1]
+        is_array = type(data) is np.ndarray
+        if leaf[2] is None or not (
+            data.dtype.kind == "f" if is_array else isinstance(data, (float, np.floating))
+        ):
+            continue
+        arrays = arrays or is_array
+        if role == "parameter":
+            parameters.append(id)
+        elif role == "input":
+            inputs.append(id)
+    return parameters, inputs, arrays
 
 
 def _described(value: Value) -> str:

@@ -134,9 +134,9 @@ def _recorded(
     tape: Tape, function: Any, args: list[Any], kwargs: dict[str, Any], entrance: Entrance
 ) -> Any:
     modules = program(function, *args, *kwargs.values(), *entrance.kinds.values())
-    done = swap(modules)
     if tape.notes is None and has_backward(modules):
         tape.notes = Notes()
+    done = swap(modules)
     try:
         tape.begin(sys._getframe())
         return function(*args, **kwargs)

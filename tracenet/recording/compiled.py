@@ -19,8 +19,11 @@ from .array import Array
 from .roles import role
 from .tape import KEPT_BYTES, NONE, Leaf, Tape
 
-VERSION = 1
+VERSION = 2
 """Of `_speedups.c`: raised there and here when what one calls of the other changes."""
+
+ABSENT: Any = object()
+"""Stands for a name that a module does not have."""
 
 
 def _loaded() -> Any:
@@ -33,8 +36,8 @@ def _loaded() -> Any:
     if getattr(found, "VERSION", 0) != VERSION:  # left over from another version, in a checkout
         return None
     found.prepare(
-        Array, Tape, Rule, Leaf, np.ndarray, np.float64, NONE, memory.read, role,
-        np.add.reduce, KEPT_BYTES,
+        Array, Tape, Rule, Leaf, np.ndarray, np.float64, np.floating, NONE, memory.read, role,
+        np.add.reduce, ABSENT, np.dtype(np.float64), KEPT_BYTES,
     )  # fmt: skip
     return found
 

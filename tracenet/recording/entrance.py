@@ -24,7 +24,7 @@ from .roles import role as role_of
 from .tape import Leaf, Tape
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Marked:
     """An array with what `tracer.input`, `parameter` or `constant` said of it."""
 
@@ -61,19 +61,22 @@ class Entrance:
         called = parameters_of(function, len(args))
         for i, name in enumerate(names):
             called[i] = name or called[i]
-        wrapped = [self.enter(arg, name, name, False) for arg, name in zip(args, called)]
-        named = {key: self.enter(arg, key, key, False) for key, arg in kwargs.items()}
-        if isinstance(function, MethodType) and is_plain(function.__self__):
+        enter = self.enter
+        wrapped = [enter(arg, name, name, False) for arg, name in zip(args, called)]
+        named = {key: enter(arg, key, key, False) for key, arg in kwargs.items()}
+        if type(function) is FunctionType:
+            pass
+        elif isinstance(function, MethodType) and is_plain(function.__self__):
             self._container(function.__self__, "", "")
         elif is_plain(function):  # an object that can be called
             self._container(function, "", "")
-        for i, (arg, name) in enumerate(zip(args, called)):
+        for i, arg in enumerate(args):
             if type(arg) is float:
-                wrapped[i] = self._number(arg, name, name)
+                wrapped[i] = self._number(arg, called[i], called[i])
         for key, arg in kwargs.items():
             if type(arg) is float:
                 named[key] = self._number(arg, key, key)
-        if not self.arrays:
+        if self._numbers and not self.arrays:
             for container, key, name, path in self._numbers:
                 if isinstance(container, (dict, list, deque)):
                     container[key] = self._number(container[key], name, path)
@@ -132,8 +135,10 @@ class Entrance:
     def array(
         self, data: Any, name: str, path: Any, role: str | None, contained: bool | None
     ) -> Any:
-        if speedups is not None and role is None and type(data) is np.ndarray:
-            twin = speedups.twin(self.tape, self._seen, self._held, data, name, path, contained)
+        if speedups is not None and type(data) is np.ndarray:
+            twin = speedups.twin(
+                self.tape, self._seen, self._held, data, name, path, contained, role
+            )
             if twin is not None:
                 self.arrays = True
                 return twin
@@ -243,6 +248,10 @@ _ATOMS = {float, int, str, bool, type(None), FunctionType, bytes, complex, range
 
 def parameters_of(function: Any, count: int) -> list[str]:
     """The names of a function's first `count` positional parameters."""
+    if type(function) is FunctionType and not function.__dict__:  # so it wraps no other
+        code = function.__code__
+        if count <= code.co_argcount:
+            return list(code.co_varnames[:count])
     if hasattr(function, "__wrapped_numpy__"):
         return [f"x{i}" for i in range(count)]
     inner = function if isinstance(function, (FunctionType, MethodType)) else None

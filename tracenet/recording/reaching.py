@@ -57,34 +57,42 @@ def reach(entrance: Any, function: Any) -> None:
     todo, seen = [function], set()
     while todo:
         f = todo.pop()
-        if isinstance(f, partial):
-            todo.append(f.func)
-            continue
-        f = getattr(f, "__func__", f)
-        if not isinstance(f, FunctionType):
-            f = getattr(type(f), "__call__", None)
-        if not isinstance(f, FunctionType) or f.__code__ in seen:
-            continue
+        if type(f) is not FunctionType:
+            if isinstance(f, partial):
+                todo.append(f.func)
+                continue
+            f = getattr(f, "__func__", f)
+            if not isinstance(f, FunctionType):
+                f = getattr(type(f), "__call__", None)
+            if not isinstance(f, FunctionType):
+                continue
         code = f.__code__
+        if code in seen:
+            continue
         seen.add(code)
         if foreign(code.co_filename):
             continue
-        for name, cell in zip(code.co_freevars, f.__closure__ or ()):
-            todo += _exchanged(entrance, name, cell, "cell_contents")
+        if f.__closure__:
+            for name, cell in zip(code.co_freevars, f.__closure__):
+                _closed_over(entrance, name, cell, todo)
         if f.__defaults__:
             _defaults(entrance, f)
+        found = f.__globals__.get
         for name in _names(code):
-            value = f.__globals__.get(name)
-            if type(value) is FunctionType:
+            value = found(name)
+            kind = type(value)
+            if kind is FunctionType:
                 todo.append(value)
-            elif type(value) is type and value.__module__ == f.__module__:
-                entrance.put_back += [x for x in vars(value).values() if type(x) in _CONTAINERS]
-            elif type(value) in _HOLDERS:
+            elif kind is type:
+                if value.__module__ == f.__module__:
+                    entrance.put_back += [x for x in vars(value).values() if type(x) in _CONTAINERS]
+            elif kind in _HOLDERS:
                 wrapped = entrance.enter(value, name, name, None if holds_state(name) else True)
                 if wrapped is not value:
                     f.__globals__[name] = wrapped
                     entrance.undo.append(partial(_put_back, f.__globals__, name, value))
-    entrance.tape.reached = set(islice(entrance.tape.leaves, given, None))
+    if len(entrance.tape.leaves) > given:
+        entrance.tape.reached = set(islice(entrance.tape.leaves, given, None))
 
 
 def bound(entrance: Any, function: Any) -> Any:
@@ -100,20 +108,19 @@ def bound(entrance: Any, function: Any) -> Any:
     return partial(inner, *args, **kwargs)
 
 
-def _exchanged(entrance: Any, name: str, holder: Any, attribute: str) -> list[Any]:
-    """Wraps what a cell holds; returns the functions there."""
+def _closed_over(entrance: Any, name: str, cell: Any, todo: list[Any]) -> None:
+    """Wraps what a variable of a closure holds; a function there is to be looked into."""
     try:
-        value = getattr(holder, attribute)
+        value = cell.cell_contents
     except ValueError:  # a variable that is bound later
-        return []
+        return
     if type(value) is FunctionType:
-        return [value]
-    if type(value) in _HOLDERS:
+        todo.append(value)
+    elif type(value) in _HOLDERS:
         wrapped = entrance.enter(value, name, name, True)
         if wrapped is not value:
-            setattr(holder, attribute, wrapped)
-            entrance.undo.append(partial(setattr, holder, attribute, value))
-    return []
+            cell.cell_contents = wrapped
+            entrance.undo.append(partial(setattr, cell, "cell_contents", value))
 
 
 def _defaults(entrance: Any, f: FunctionType) -> None:

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterable
 from functools import partial
 from types import FunctionType, ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,54 +25,83 @@ from .array import Array
 from .blocks import Block, partner_name
 from .calling import vectorized
 from .calls import foreign_rule
+from .compiled import ABSENT, speedups
 from .namespace import TYPES, is_part, part, traced
 from .tape import foreign
 from .twins import BUILTINS, MATH, json_namespace, math_namespace
 
-_swaps: dict[int, tuple[int, dict[str, Any], list[tuple[str, Any, Any]]]] = {}
 _others: dict[tuple[str, int], dict[int, dict[str, Any]]] = {}
-_backward: dict[int, tuple[int, dict[str, Any], bool]] = {}
+_known: dict[int, Module] = {}
+
+Twins = list[tuple[str, Any, Any]]
+Swap = list[tuple[dict[str, Any], Twins]]
 
 
-Swap = list[tuple[dict[str, Any], str, Any, Any]]
+class Module(NamedTuple):
+    """A module of the program, and what was found out of it when it had so many names.
+
+    twins: `(name, what it holds, what it holds while a trace runs)`. backward: whether it has
+    backward code of its own.
+    """
+
+    namespace: dict[str, Any]
+    count: int
+    twins: Twins
+    backward: bool
 
 
-def swap(namespaces: Iterable[dict[str, Any]]) -> Swap:
+def swap(modules: Iterable[Module]) -> Swap:
     """Gives these modules the traced namespaces; returns what `unswap` needs."""
-    done: Swap = []
-    for namespace in namespaces:
-        for name, plain, twin in _twins(namespace):
-            if namespace.get(name, _ABSENT) is plain:
-                namespace[name] = twin
-                done.append((namespace, name, plain, twin))
+    done = []
+    for namespace, _, twins, _ in modules:
+        taken = _given(namespace, twins)
+        if taken is not twins:  # a function was defined anew, as in a notebook
+            _taken(namespace, taken)
+            del _known[id(namespace)]
+            taken = _given(namespace, _know(namespace).twins)
+        done.append((namespace, taken))
     return done
 
 
 def unswap(done: Swap) -> None:
     """Puts everything back, except what the code itself changed in the meantime."""
-    for namespace, name, plain, twin in reversed(done):
+    for namespace, twins in reversed(done):
+        _taken(namespace, twins)
+
+
+def _give(namespace: dict[str, Any], twins: Twins) -> Twins:
+    """Gives one module its twins; returns those that it took, which is `twins` if it took all."""
+    done = [three for three in twins if namespace.get(three[0], ABSENT) is three[1]]
+    for name, _, twin in done:
+        namespace[name] = twin
+    return twins if len(done) == len(twins) else done
+
+
+def _take(namespace: dict[str, Any], twins: Twins) -> None:
+    for name, plain, twin in reversed(twins):
         if namespace.get(name) is twin:
-            if plain is _ABSENT:
+            if plain is ABSENT:
                 del namespace[name]
             else:
                 namespace[name] = plain
 
 
-_ABSENT = object()
+_given = _give if speedups is None else speedups.swap
+_taken = _take if speedups is None else speedups.unswap
 
 
-def _twins(namespace: dict[str, Any]) -> list[tuple[str, Any, Any]]:
-    known = _swaps.get(id(namespace))
-    if known is not None and known[0] == len(namespace) and known[1] is namespace:
-        return known[2]
-    found = [
-        (name, value, twin)
-        for name, value in list(namespace.items())
-        if (twin := _twin(name, value, namespace)) is not None
-    ]
-    found += [(name, _ABSENT, twin) for name, twin in BUILTINS.items() if name not in namespace]
-    _swaps[id(namespace)] = (len(namespace), namespace, found)
-    return found
+def _know(namespace: dict[str, Any]) -> Module:
+    known = _known.get(id(namespace))
+    if known is None or known[1] != len(namespace) or known[0] is not namespace:
+        found = [
+            (name, value, twin)
+            for name, value in list(namespace.items())
+            if (twin := _twin(name, value, namespace)) is not None
+        ]
+        found += [(name, ABSENT, twin) for name, twin in BUILTINS.items() if name not in namespace]
+        known = Module(namespace, len(namespace), found, _has_backward(namespace))
+        _known[id(namespace)] = known
+    return known
 
 
 def _twin(name: str, value: Any, namespace: dict[str, Any]) -> Any:
@@ -128,34 +157,31 @@ _named_backward = re.compile(
 """Names of backward code: `drelu`, `loss_grad`; `dense`, `dropout` and `gradient_descent` are not."""
 
 
-def has_backward(namespaces: Iterable[dict[str, Any]]) -> bool:
+def has_backward(modules: Iterable[Module]) -> bool:
     """Whether a program has backward code of its own, going by the names of its functions."""
-    return any(map(_has_backward, namespaces))
+    return any([module[3] for module in modules])
 
 
 def _has_backward(namespace: dict[str, Any]) -> bool:
-    known = _backward.get(id(namespace))
-    if known is not None and known[0] == len(namespace) and known[1] is namespace:
-        return known[2]
-    found = any(
+    return any(
         isinstance(value, (FunctionType, type, Block))
         and value.__module__ == namespace.get("__name__")
         and (_named_backward(name) or (isinstance(value, type) and any(map(_named_backward, vars(value)))))
         for name, value in list(namespace.items())
     )  # fmt: skip
-    _backward[id(namespace)] = (len(namespace), namespace, found)
-    return found
 
 
-def program(function: Any, *given: Any) -> list[dict[str, Any]]:
+def program(function: Any, *given: Any) -> list[Module]:
     """The modules of the program that a function, and objects that it is given, belong to."""
     found: dict[int, dict[str, Any]] = {}
     for thing in (function, *given):
-        own = _namespace(thing) if type(thing) not in _PLAIN else None
+        if type(thing) in _PLAIN:
+            continue
+        own = _namespace(thing)
         if own is not None and id(own) not in found:
             found[id(own)] = own
             found.update(_with_others(own))
-    return list(found.values())
+    return [_know(namespace) for namespace in found.values()]
 
 
 _PLAIN = {Array, np.ndarray, dict, list, tuple, float, int, str, bool, type(None)}
@@ -198,6 +224,8 @@ def _is_program(module: ModuleType) -> bool:
 
 
 def _namespace(thing: Any) -> dict[str, Any] | None:
+    if type(thing) is FunctionType:
+        return thing.__globals__
     for candidate in (thing, getattr(thing, "__func__", None), getattr(thing, "__wrapped__", None)):
         if isinstance(candidate, FunctionType):
             return candidate.__globals__
