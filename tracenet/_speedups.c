@@ -20,17 +20,24 @@
 
 #define FIELD(object, offset) (*(PyObject **)((char *)(object) + (offset)))
 
-static PyTypeObject *Array, *Tape, *Rule, *Leaf, *Ndarray, *Float64, *Floating;
+static PyTypeObject *Array, *Tape, *Rule, *Leaf, *Ndarray, *Float64, *Floating,
+    *Entrance, *Marked, *Deque;
 static Py_ssize_t DATA, ID, TAPE, ALIAS;          /* of an Array */
 static Py_ssize_t OPEN, FRAME, CALL, VALUES, OPS, LEAVES; /* of a Tape */
 static Py_ssize_t BACKWARD, DIFFERENTIABLE;       /* of a Rule */
+static Py_ssize_t INTO, ARRAYS, SEEN, HELD, BACK, NUMBERS; /* of an Entrance */
+static Py_ssize_t MARKED_DATA, MARKED_ROLE, MARKED_NAME;   /* of a Marked */
 static PyObject *no_settings, *read_, *role_;     /* compiled.NONE, memory.read, roles.role */
+static PyObject *state_;                          /* roles.holds_state */
+static PyObject *roles_within, *roles_alone;      /* the roles of names, within containers or not */
+#define REMEMBERED 4096                           /* names, as in roles.role */
 static PyObject *sum_;                            /* np.add.reduce */
 static PyObject *absent;                          /* compiled.ABSENT */
 static PyObject *float64;                         /* the one dtype of nearly all arrays */
 static Py_ssize_t copied_bytes;                   /* tape.KEPT_BYTES */
 static PyObject *s_copy, *s_enter, *s_given, *s_shape, *s_dtype, *s_kind, *s_ndim, *s_nbytes,
-    *s_parameter, *s_input, *minus_one;
+    *s_parameter, *s_input, *s_slow, *s_item, *s_odd, *s_meet,
+    *s_drop, *minus_one;
 
 /* ------------------------------------------------------------------ recording */
 
@@ -444,11 +451,6 @@ bytes_of(PyObject *data)
     return size;
 }
 
-/* What arrays of the program's are taken in with, all borrowed. */
-typedef struct {
-    PyObject *tape, *seen, *held, *contained;
-} Taking;
-
 /* Takes in a value that no operation made; its number. As Tape.given, which sees to large ones. */
 static PyObject *
 given(PyObject *tape, PyObject *data)
@@ -484,58 +486,96 @@ new_leaf(PyObject *id, PyObject *role, PyObject *name, PyObject *path)
     return leaf;
 }
 
-/* The traced twin of an array that was found at `path`, as Entrance.array makes it. `said` is the
- * role that it was given, or None. Takes over `path`, which may be NULL with an error. */
+/* What an array is by its name: see roles.role, whose answers are remembered here too. */
 static PyObject *
-twin_of(Taking *in, PyObject *data, PyObject *name, PyObject *path, PyObject *said, Py_UCS4 letter)
+role_of(PyObject *data, PyObject *name, PyObject *contained, Py_UCS4 letter)
 {
-    PyObject *address = PyLong_FromVoidPtr(data);
-    PyObject *twin = NULL;
-    if (address != NULL && path != NULL) {
-        twin = Py_XNewRef(PyDict_GetItemWithError(in->seen, address));
+    PyObject *dims = PyObject_GetAttr(data, s_ndim);
+    if (dims == NULL) {
+        return NULL;
     }
-    if (address == NULL || path == NULL || twin != NULL || PyErr_Occurred()) {
+    int single = !PyObject_IsTrue(dims), floating = letter == 'f' || letter == 'c';
+    Py_DECREF(dims);
+    PyObject *known = NULL, *role;
+    if (!single && floating && PyUnicode_CheckExact(name)) {
+        known = contained == Py_True ? roles_within : contained == Py_False ? roles_alone : NULL;
+    }
+    role = known == NULL ? NULL : Py_XNewRef(PyDict_GetItemWithError(known, name));
+    if (role != NULL || PyErr_Occurred()) {
+        return role;
+    }
+    PyObject *asked[] = {name, contained, floating ? Py_True : Py_False, single ? Py_True : Py_False};
+    role = PyObject_Vectorcall(role_, asked, 4, NULL);
+    if (role != NULL && known != NULL) {
+        if (PyDict_GET_SIZE(known) >= REMEMBERED) {
+            PyDict_Clear(known);
+        }
+        if (PyDict_SetItem(known, name, role) < 0) {
+            Py_CLEAR(role);
+        }
+    }
+    return role;
+}
+
+/* The traced twin of an array that was found at `path`, as Entrance.array makes it. `said` is the
+ * role that it was given, or None. All borrowed. */
+static PyObject *
+twin_of(PyObject *entrance, PyObject *data, PyObject *name, PyObject *path, PyObject *contained,
+        PyObject *said, Py_UCS4 letter)
+{
+    PyObject *tape = FIELD(entrance, INTO), *seen = FIELD(entrance, SEEN);
+    PyObject *address = PyLong_FromVoidPtr(data);
+    PyObject *twin = address == NULL ? NULL : Py_XNewRef(PyDict_GetItemWithError(seen, address));
+    if (address == NULL || twin != NULL || PyErr_Occurred()) {
         Py_XDECREF(address);
-        Py_XDECREF(path);
         return twin;
     }
-    PyObject *id = given(in->tape, data), *role = NULL, *leaf = NULL;
-    PyObject *dims = NULL;
-    if (id != NULL && said != Py_None) {
-        role = Py_NewRef(said);
-    }
-    else if (id != NULL && (dims = PyObject_GetAttr(data, s_ndim)) != NULL) {
-        PyObject *floating = letter == 'f' || letter == 'c' ? Py_True : Py_False;
-        PyObject *single = PyObject_IsTrue(dims) ? Py_False : Py_True;
-        PyObject *asked[] = {name, in->contained, floating, single};
-        role = PyObject_Vectorcall(role_, asked, 4, NULL);
+    PyObject *id = given(tape, data), *role = NULL, *leaf = NULL;
+    if (id != NULL) {
+        role = said != Py_None ? Py_NewRef(said) : role_of(data, name, contained, letter);
     }
     if (role != NULL) {
         leaf = new_leaf(id, role, name, path);
-        twin = leaf == NULL ? NULL : new_array(data, id, in->tape);
+        twin = leaf == NULL ? NULL : new_array(data, id, tape);
     }
     if (twin != NULL
-        && (PyDict_SetItem(FIELD(in->tape, LEAVES), id, leaf) < 0
-            || PyDict_SetItem(in->seen, address, twin) < 0 || PyList_Append(in->held, data) < 0)) {
+        && (PyDict_SetItem(FIELD(tape, LEAVES), id, leaf) < 0
+            || PyDict_SetItem(seen, address, twin) < 0
+            || PyList_Append(FIELD(entrance, HELD), data) < 0)) {
         Py_CLEAR(twin);
     }
+    if (twin != NULL && FIELD(entrance, ARRAYS) != Py_True) {
+        Py_SETREF(FIELD(entrance, ARRAYS), Py_NewRef(Py_True));
+    }
     Py_DECREF(address);
-    Py_DECREF(path);
     Py_XDECREF(id);
-    Py_XDECREF(dims);
     Py_XDECREF(role);
     Py_XDECREF(leaf);
     return twin;
+}
+
+/* Whether there are so many arguments, and the first two of these types, where one is given. */
+static int
+are(PyObject *const *args, Py_ssize_t count, Py_ssize_t expected, PyTypeObject *first,
+    PyTypeObject *second)
+{
+    if (count == expected && (first == NULL || Py_IS_TYPE(args[0], first))
+        && (second == NULL || Py_IS_TYPE(args[1], second))) {
+        return 1;
+    }
+    PyErr_Format(PyExc_TypeError, "expected %zd arguments, of the types that Python gives",
+                 expected);
+    return 0;
 }
 
 /* Whether the classes are known; else an error. */
 static int
 prepared(void)
 {
-    if (Tape == NULL) {
+    if (Tape == NULL || Entrance == NULL) {
         PyErr_SetString(PyExc_RuntimeError, "prepare() was not called");
     }
-    return Tape != NULL;
+    return Tape != NULL && Entrance != NULL;
 }
 
 /* The letter of an array that is taken in, 0 for anything else; 0 with an error too. */
@@ -546,104 +586,168 @@ taken_letter(PyObject *data)
     return letter != 0 && letter < 128 && strchr("fciub", (int)letter) != NULL ? letter : 0;
 }
 
-/* Whether these can take arrays in; else an error. */
+/* Whether arrays can be taken in there; else an error. */
 static int
-can_take(Taking *in, const char *who)
+can_take(PyObject *entrance)
 {
-    if (!prepared() || !Py_IS_TYPE(in->tape, Tape) || !PyDict_CheckExact(in->seen)
-        || !PyList_CheckExact(in->held)) {
-        if (!PyErr_Occurred()) {
-            PyErr_Format(PyExc_TypeError, "%s takes a tape, a dict and a list", who);
-        }
+    if (!prepared()) {
         return 0;
     }
-    return field(in->tape, LEAVES, &PyDict_Type) != NULL;
+    if (!Py_IS_TYPE(entrance, Entrance)) {
+        PyErr_SetString(PyExc_TypeError, "arrays come in by an Entrance");
+        return 0;
+    }
+    PyObject *tape = field(entrance, INTO, Tape);
+    return tape != NULL && field(tape, LEAVES, &PyDict_Type) != NULL
+           && field(tape, VALUES, NULL) != NULL && field(entrance, SEEN, &PyDict_Type) != NULL
+           && field(entrance, HELD, &PyList_Type) != NULL
+           && field(entrance, BACK, &PyList_Type) != NULL
+           && field(entrance, NUMBERS, &PyList_Type) != NULL
+           && field(entrance, ARRAYS, NULL) != NULL;
 }
 
 /* The traced twin of one array; None where it is none that is traced. */
 static PyObject *
 twin(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
-    if (count != 8) {
-        PyErr_SetString(PyExc_TypeError, "twin takes 8 arguments");
+    if (!are(args, count, 6, NULL, NULL)) {
         return NULL;
     }
-    Taking in = {args[0], args[1], args[2], args[6]};
-    Py_UCS4 letter = can_take(&in, "twin") ? taken_letter(args[3]) : 0;
+    Py_UCS4 letter = can_take(args[0]) ? taken_letter(args[1]) : 0;
     if (letter == 0) {
         return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
     }
-    return twin_of(&in, args[3], args[4], Py_NewRef(args[5]), args[7], letter);
+    return twin_of(args[0], args[1], args[2], args[3], args[4], args[5], letter);
 }
 
-/* Exchanges the arrays of a dict for traced ones; whether there were any. */
-static PyObject *
-take_in(PyObject *module, PyObject *const *args, Py_ssize_t count)
+static int
+is_atom(PyObject *x)
 {
-    if (count != 7 || !PyDict_CheckExact(args[0])) {
-        PyErr_SetString(PyExc_TypeError, "take_in takes a dict and 6 arguments more");
+    return is_number(x) || PyUnicode_CheckExact(x) || x == Py_None || PyBool_Check(x);
+}
+
+static int enter_items(PyObject *entrance, PyObject *dict, PyObject *name, PyObject *path);
+
+/* What stands for anything that comes in while a trace runs: see Entrance.enter. */
+static PyObject *
+entered_as(PyObject *entrance, PyObject *x, PyObject *name, PyObject *path, PyObject *contained)
+{
+    if (is_atom(x)) {
+        return Py_NewRef(x);
+    }
+    Py_UCS4 letter = taken_letter(x);
+    if (letter != 0) {
+        return twin_of(entrance, x, name, path, contained, Py_None, letter);
+    }
+    if (PyErr_Occurred()) {
         return NULL;
     }
-    PyObject *dict = args[0], *path = args[4], *rest = args[6];
-    Taking in = {args[1], args[2], args[3], args[5]};
-    if (!can_take(&in, "take_in")) {
-        return NULL;
+    if (Py_IS_TYPE(x, Marked)) {
+        PyObject *data = field(x, MARKED_DATA, NULL), *role = field(x, MARKED_ROLE, NULL);
+        PyObject *own = field(x, MARKED_NAME, NULL);
+        if (data == NULL || role == NULL || own == NULL || (letter = taken_letter(data)) != 0) {
+            return letter == 0 ? NULL
+                               : twin_of(entrance, data,
+                                         PyUnicode_Check(own) && PyUnicode_GET_LENGTH(own) ? own : name,
+                                         path, contained, role, letter);
+        }
+    }
+    if (!PyErr_Occurred() && PyDict_CheckExact(x) && PyUnicode_CheckExact(name)) {
+        return enter_items(entrance, x, name, path) < 0 ? NULL : Py_NewRef(x);
+    }
+    PyObject *passed[] = {entrance, x, name, path, contained};
+    return PyErr_Occurred() ? NULL : PyObject_VectorcallMethod(s_slow, passed, 5, NULL);
+}
+
+/* Exchanges what one place of a dict holds. */
+static int
+enter_item(PyObject *entrance, PyObject *dict, PyObject *name, PyObject *path, PyObject *kept,
+           PyObject *key, PyObject *held)
+{
+    if (!PyUnicode_CheckExact(key) || PyFloat_CheckExact(held)) {
+        PyObject *passed[] = {entrance, dict, name, path, kept, key, held};
+        PyObject *done = PyObject_VectorcallMethod(s_item, passed, 7, NULL);
+        Py_XDECREF(done);
+        return done == NULL ? -1 : 0;
+    }
+    if (is_atom(held)) {
+        return 0;
+    }
+    PyObject *place = PyTuple_Pack(2, path, key);
+    PyObject *found = place == NULL ? NULL : entered_as(entrance, held, key, place, kept);
+    int bad = found == NULL || (found != held && PyDict_SetItem(dict, key, found) < 0);
+    Py_XDECREF(place);
+    Py_XDECREF(found);
+    return bad ? -1 : 0;
+}
+
+/* Exchanges what a dict holds, once: see Entrance._container. */
+static int
+enter_items(PyObject *entrance, PyObject *dict, PyObject *name, PyObject *path)
+{
+    PyObject *address = PyLong_FromVoidPtr(dict);
+    int known = address == NULL ? -1 : PyDict_Contains(FIELD(entrance, SEEN), address);
+    if (known != 0 || PyDict_SetItem(FIELD(entrance, SEEN), address, dict) < 0
+        || PyList_Append(FIELD(entrance, HELD), dict) < 0
+        || PyList_Append(FIELD(entrance, BACK), dict) < 0) {
+        Py_XDECREF(address);
+        return known == 1 ? 0 : -1;
+    }
+    Py_DECREF(address);
+    PyObject *state = PyObject_CallOneArg(state_, name);
+    if (state == NULL || Py_EnterRecursiveCall(" while the arrays of a dict were taken in")) {
+        Py_XDECREF(state);
+        return -1;
     }
     PyObject *items = PyDict_Items(dict); /* a copy: what is called may do anything */
     int collecting = PyGC_Disable();      /* much is made that stays, and no garbage */
-    int bad = items == NULL, any = 0;
-    for (Py_ssize_t i = 0; !bad && i < PyList_GET_SIZE(items); i++) {
-        PyObject *pair = PyList_GET_ITEM(items, i);
-        PyObject *key = PyTuple_GET_ITEM(pair, 0), *data = PyTuple_GET_ITEM(pair, 1);
-        Py_UCS4 letter = PyUnicode_CheckExact(key) ? taken_letter(data) : 0;
-        if (letter != 0) {
-            PyObject *found = twin_of(&in, data, key, PyTuple_Pack(2, path, key), Py_None, letter);
-            bad = found == NULL || PyDict_SetItem(dict, key, found) < 0;
-            any = 1;
-            Py_XDECREF(found);
-        }
-        else if (PyErr_Occurred()) {
-            bad = 1;
-        }
-        else {
-            PyObject *both[] = {key, data};
-            PyObject *done = PyObject_Vectorcall(rest, both, 2, NULL);
-            bad = done == NULL;
-            Py_XDECREF(done);
-        }
-    }
-    Py_XDECREF(items);
-    if (collecting) {
-        PyGC_Enable();
-    }
-    return bad ? NULL : PyBool_FromLong(any);
-}
-
-/* Puts plain arrays back into a dict. */
-static PyObject *
-put_back(PyObject *module, PyObject *const *args, Py_ssize_t count)
-{
-    if (!prepared() || count != 2 || !PyDict_CheckExact(args[0])) {
-        if (!PyErr_Occurred()) {
-            PyErr_SetString(PyExc_TypeError, "put_back takes a dict and a function");
-        }
-        return NULL;
-    }
-    PyObject *dict = args[0], *rest = args[1];
-    PyObject *items = PyDict_Items(dict);
     int bad = items == NULL;
     for (Py_ssize_t i = 0; !bad && i < PyList_GET_SIZE(items); i++) {
         PyObject *pair = PyList_GET_ITEM(items, i);
+        bad = enter_item(entrance, dict, name, path, state == Py_True ? Py_None : Py_True,
+                         PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1)) < 0;
+    }
+    Py_XDECREF(items);
+    Py_DECREF(state);
+    if (collecting) {
+        PyGC_Enable();
+    }
+    Py_LeaveRecursiveCall();
+    return bad ? -1 : 0;
+}
+
+static PyObject *
+enter(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    if (!are(args, count, 5, NULL, NULL)) {
+        return NULL;
+    }
+    return can_take(args[0]) ? entered_as(args[0], args[1], args[2], args[3], args[4]) : NULL;
+}
+
+/* Puts plain arrays back into a dict; `unwrap(item, done)` knows what else may be in it. */
+static PyObject *
+put_back(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    if (!prepared() || !are(args, count, 3, &PyDict_Type, NULL)) {
+        return NULL;
+    }
+    PyObject *dict = args[0], *items = PyDict_Items(dict);
+    int bad = items == NULL;
+    for (Py_ssize_t i = 0; !bad && i < PyList_GET_SIZE(items); i++) {
+        PyObject *pair = PyList_GET_ITEM(items, i), *plain = NULL;
         PyObject *key = PyTuple_GET_ITEM(pair, 0), *value = PyTuple_GET_ITEM(pair, 1);
         if (Py_IS_TYPE(value, Array) && FIELD(value, DATA) != NULL) {
-            bad = PyDict_SetItem(dict, key, FIELD(value, DATA)) < 0;
+            plain = Py_NewRef(FIELD(value, DATA));
         }
-        else if (!is_number(value) && !PyUnicode_CheckExact(value)) {
-            PyObject *both[] = {key, value};
-            PyObject *done = PyObject_Vectorcall(rest, both, 2, NULL);
-            bad = done == NULL;
-            Py_XDECREF(done);
+        else if (!is_atom(value)) {
+            PyObject *both[] = {value, args[2]};
+            bad = (plain = PyObject_Vectorcall(args[1], both, 2, NULL)) == NULL;
         }
+        if (plain != NULL && plain != value) {
+            bad = PyDict_SetItem(dict, key, plain) < 0;
+        }
+        Py_XDECREF(plain);
     }
     Py_XDECREF(items);
     if (bad) {
@@ -653,6 +757,50 @@ put_back(PyObject *module, PyObject *const *args, Py_ssize_t count)
 }
 
 /* ------------------------------------------------------------------ what a module sees */
+
+/* What of all that a function reaches is looked into: 'f' for functions, 'x' for the rest. */
+static char
+reached_as(PyObject *x)
+{
+    if (PyFunction_Check(x)) {
+        return 'f';
+    }
+    return Py_IS_TYPE(x, Ndarray) || PyDict_CheckExact(x) || PyList_CheckExact(x)
+                   || PyTuple_CheckExact(x) || Py_IS_TYPE(x, &PyType_Type) || Py_IS_TYPE(x, Deque)
+               ? 'x'
+               : 0;
+}
+
+/* The functions that a function reaches, by its closure and the globals of these names; None where
+ * it reaches arrays, or what may hold some. */
+static PyObject *
+reaches(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    if (!prepared() || !are(args, count, 2, &PyFunction_Type, &PyTuple_Type)) {
+        return NULL;
+    }
+    PyObject *closure = PyFunction_GET_CLOSURE(args[0]), *globals = PyFunction_GET_GLOBALS(args[0]);
+    PyObject *defaults = PyFunction_GET_DEFAULTS(args[0]), *found = NULL;
+    Py_ssize_t cells = closure == NULL ? 0 : PyTuple_GET_SIZE(closure);
+    Py_ssize_t names = PyTuple_GET_SIZE(args[1]);
+    if ((defaults != NULL && PyTuple_GET_SIZE(defaults) > 0) || (found = PyList_New(0)) == NULL) {
+        return found == NULL && PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+    }
+    for (Py_ssize_t i = 0; i < cells + names; i++) {
+        PyObject *value = i < cells ? PyCell_GET(PyTuple_GET_ITEM(closure, i))
+                                    : PyDict_GetItemWithError(globals, PyTuple_GET_ITEM(args[1], i - cells));
+        char what = value == NULL ? 0 : reached_as(value);
+        if (PyErr_Occurred() || (what == 'f' && PyList_Append(found, value) < 0)) {
+            Py_DECREF(found);
+            return NULL;
+        }
+        if (what == 'x') {
+            Py_DECREF(found);
+            Py_RETURN_NONE;
+        }
+    }
+    return found;
+}
 
 /* One (name, plain, twin) of a list; 0 with an error where it is none. */
 static int
@@ -672,12 +820,12 @@ exchange(PyObject *twins, Py_ssize_t i, PyObject **name, PyObject **plain, PyObj
 /* Gives a module the twins of what it holds; a list of those that were exchanged, which is `twins`
  * itself if all were. */
 static PyObject *
-swap(PyObject *module, PyObject *args)
+swap(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
-    PyObject *namespace, *twins, *name, *plain, *other, *done = NULL;
-    if (!prepared() || !PyArg_ParseTuple(args, "O!O!:swap", &PyDict_Type, &namespace, &PyList_Type, &twins)) {
+    if (!prepared() || !are(args, count, 2, &PyDict_Type, &PyList_Type)) {
         return NULL;
     }
+    PyObject *namespace = args[0], *twins = args[1], *name, *plain, *other, *done = NULL;
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(twins); i++) {
         if (!exchange(twins, i, &name, &plain, &other)) {
             Py_XDECREF(done);
@@ -697,12 +845,12 @@ swap(PyObject *module, PyObject *args)
 
 /* Takes the twins from a module again, except where the code itself put something else there. */
 static PyObject *
-unswap(PyObject *module, PyObject *args)
+unswap(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
-    PyObject *namespace, *twins, *name, *plain, *other;
-    if (!prepared() || !PyArg_ParseTuple(args, "O!O!:unswap", &PyDict_Type, &namespace, &PyList_Type, &twins)) {
+    if (!prepared() || !are(args, count, 2, &PyDict_Type, &PyList_Type)) {
         return NULL;
     }
+    PyObject *namespace = args[0], *twins = args[1], *name, *plain, *other;
     for (Py_ssize_t i = PyList_GET_SIZE(twins) - 1; i >= 0; i--) {
         if (!exchange(twins, i, &name, &plain, &other)) {
             return NULL;
@@ -797,12 +945,12 @@ spread(PyObject *module, PyObject *args)
 
 /* The named parameters and inputs that are floating point, as trace._differentiable finds them. */
 static PyObject *
-differentiable(PyObject *module, PyObject *args)
+differentiable(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
-    PyObject *leaves, *values, *key, *leaf;
-    if (!prepared() || !PyArg_ParseTuple(args, "O!O!:differentiable", &PyDict_Type, &leaves, &PyList_Type, &values)) {
+    if (!prepared() || !are(args, count, 2, &PyDict_Type, &PyList_Type)) {
         return NULL;
     }
+    PyObject *leaves = args[0], *values = args[1], *key, *leaf;
     PyObject *parameters = PyList_New(0), *inputs = PyList_New(0);
     int bad = parameters == NULL || inputs == NULL, arrays = 0;
     Py_ssize_t at = 0;
@@ -842,12 +990,23 @@ differentiable(PyObject *module, PyObject *args)
 
 /* What a replay needs besides its operations, all borrowed. */
 typedef struct {
+    PyObject *way; /* the backward._Walk that takes what is not common */
     PyObject *ops, *values, *gradients, *leads, *events, *kept;
-    PyObject *mirror, *sum;    /* the first words of events */
-    PyObject *odd, *fit, *meet, *drop; /* Python functions */
     Py_ssize_t large;
     int rewritten;
 } Walk;
+
+static PyObject *fit_, *mirror_, *add_; /* backward._fitted, and the first words of events */
+
+/* Hands over to a method of the walk in Python. */
+static int
+handed(Walk *walk, PyObject *name, PyObject *first, PyObject *second)
+{
+    PyObject *given[] = {walk->way, first, second};
+    PyObject *done = PyObject_VectorcallMethod(name, given, second == NULL ? 2 : 3, NULL);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
 
 /* Whether data are an array or a number, and not what stands for something that is gone. */
 static int
@@ -931,7 +1090,7 @@ fitted(Walk *walk, PyObject *piece, PyObject *x)
     }
     if (fits == 0) {
         PyObject *both[] = {piece, x};
-        PyObject *made = PyObject_Vectorcall(walk->fit, both, 2, NULL);
+        PyObject *made = PyObject_Vectorcall(fit_, both, 2, NULL);
         Py_DECREF(piece);
         return made;
     }
@@ -997,10 +1156,7 @@ met(Walk *walk, PyObject *target, PyObject *number)
         return -1;
     }
     if (size >= walk->large) {
-        PyObject *both[] = {target, number};
-        PyObject *done = PyObject_Vectorcall(walk->meet, both, 2, NULL);
-        Py_XDECREF(done);
-        return done == NULL ? -1 : 0;
+        return handed(walk, s_meet, target, number);
     }
     Py_INCREF(before);
     Py_INCREF(x);
@@ -1009,7 +1165,7 @@ met(Walk *walk, PyObject *target, PyObject *number)
     PyObject *place = sum == NULL ? NULL : PyLong_FromSsize_t(PyList_GET_SIZE(walk->values));
     PyObject *pair = place == NULL ? NULL : PyTuple_Pack(2, before, number);
     if (pair != NULL) {
-        event = PyTuple_Pack(4, walk->sum, target, pair, place);
+        event = PyTuple_Pack(4, add_, target, pair, place);
     }
     int bad = event == NULL || PyList_Append(walk->values, sum) < 0
               || PyDict_SetItem(walk->gradients, target, place) < 0
@@ -1031,7 +1187,7 @@ noted(Walk *walk, Py_ssize_t k, PyObject *gradient, PyObject *targets, Py_ssize_
     PyObject *place = PyLong_FromSsize_t(k), *number = PyLong_FromSsize_t(first);
     PyObject *event = place == NULL || number == NULL
                           ? NULL
-                          : PyTuple_Pack(5, walk->mirror, place, gradient, targets, number);
+                          : PyTuple_Pack(5, mirror_, place, gradient, targets, number);
     if (event != NULL && !PyObject_GC_IsTracked(targets)) {
         PyObject_GC_UnTrack(event);
     }
@@ -1074,9 +1230,7 @@ dropped(Walk *walk, PyObject *out, PyObject *gradient, PyObject *g)
     if (kept != 0) {
         return kept < 0 ? -1 : 0;
     }
-    PyObject *done = PyObject_CallOneArg(walk->drop, gradient);
-    Py_XDECREF(done);
-    return done == NULL ? -1 : 0;
+    return handed(walk, s_drop, gradient, NULL);
 }
 
 /* One operation whose output may have a gradient. */
@@ -1107,10 +1261,7 @@ stepped(Walk *walk, PyObject *op, Py_ssize_t k)
     }
     if (odd && !bad) {
         PyObject *place = PyLong_FromSsize_t(k);
-        PyObject *both[] = {place, gradient};
-        PyObject *done = place == NULL ? NULL : PyObject_Vectorcall(walk->odd, both, 2, NULL);
-        bad = done == NULL;
-        Py_XDECREF(done);
+        bad = place == NULL || handed(walk, s_odd, place, gradient) < 0;
         Py_XDECREF(place);
     }
     else if (!bad) {
@@ -1132,11 +1283,14 @@ walk_back(PyObject *module, PyObject *args)
 {
     Walk walk;
     Py_ssize_t stop;
-    if (!PyArg_ParseTuple(args, "O!O!O!O!O!O!OOOOOOnpn:walk", &PyList_Type, &walk.ops, &PyList_Type,
-                          &walk.values, &PyDict_Type, &walk.gradients, &PyByteArray_Type,
-                          &walk.leads, &PyList_Type, &walk.events, &PySet_Type, &walk.kept,
-                          &walk.mirror, &walk.sum, &walk.odd, &walk.fit, &walk.meet, &walk.drop,
-                          &walk.large, &walk.rewritten, &stop)) {
+    if (!PyArg_ParseTuple(args, "OO!O!O!O!O!O!npn:walk", &walk.way, &PyList_Type, &walk.ops,
+                          &PyList_Type, &walk.values, &PyDict_Type, &walk.gradients,
+                          &PyByteArray_Type, &walk.leads, &PyList_Type, &walk.events, &PySet_Type,
+                          &walk.kept, &walk.large, &walk.rewritten, &stop)) {
+        return NULL;
+    }
+    if (fit_ == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "prepare_walk() was not called");
         return NULL;
     }
     for (Py_ssize_t k = stop - 1; k >= 0; k--) {
@@ -1211,29 +1365,69 @@ prepare(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
+/* Says what the replay works with. */
+static PyObject *
+prepare_walk(PyObject *module, PyObject *args)
+{
+    PyObject *fit, *mirror, *add;
+    if (!PyArg_ParseTuple(args, "OOO:prepare_walk", &fit, &mirror, &add)) {
+        return NULL;
+    }
+    Py_XSETREF(fit_, Py_NewRef(fit));
+    Py_XSETREF(mirror_, Py_NewRef(mirror));
+    Py_XSETREF(add_, Py_NewRef(add));
+    Py_RETURN_NONE;
+}
+
+/* Says what arrays come in by. */
+static PyObject *
+prepare_entrance(PyObject *module, PyObject *args)
+{
+    PyTypeObject *entrance, *marked, *deque;
+    PyObject *state;
+    if (!PyArg_ParseTuple(args, "O!O!O!O:prepare_entrance", &PyType_Type, &entrance, &PyType_Type,
+                          &marked, &PyType_Type, &deque, &state)
+        || !found(entrance, "tape", &INTO) || !found(entrance, "arrays", &ARRAYS)
+        || !found(entrance, "_seen", &SEEN) || !found(entrance, "_held", &HELD)
+        || !found(entrance, "put_back", &BACK) || !found(entrance, "_numbers", &NUMBERS)
+        || !found(marked, "data", &MARKED_DATA) || !found(marked, "role", &MARKED_ROLE)
+        || !found(marked, "name", &MARKED_NAME)) {
+        return NULL;
+    }
+    Py_XSETREF(Entrance, (PyTypeObject *)Py_NewRef(entrance));
+    Py_XSETREF(Marked, (PyTypeObject *)Py_NewRef(marked));
+    Py_XSETREF(Deque, (PyTypeObject *)Py_NewRef(deque));
+    Py_XSETREF(state_, Py_NewRef(state));
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef functions[] = {
     {"prepare", prepare, METH_VARARGS,
      "prepare(Array, Tape, Rule, Leaf, ndarray, float64, floating, NONE, read, role, sum, ABSENT, "
      "dtype, bytes): says what these are."},
+    {"prepare_entrance", prepare_entrance, METH_VARARGS,
+     "prepare_entrance(Entrance, Marked, deque, holds_state): says what arrays come in by."},
+    {"prepare_walk", prepare_walk, METH_VARARGS,
+     "prepare_walk(_fitted, MIRROR, SUM): says what a replay works with."},
     {"operator", make_operator, METH_VARARGS,
      "operator(rule, function, slow, swapped): an operator of two operands, for the class Array."},
     {"function", make_function, METH_VARARGS,
      "function(rule, function, slow, operands, allowed): a function of one or two operands."},
     {"twin", (PyCFunction)(void (*)(void))twin, METH_FASTCALL,
-     "twin(tape, seen, held, data, name, path, contained, role): the traced array for a plain "
-     "one."},
-    {"take_in", (PyCFunction)(void (*)(void))take_in, METH_FASTCALL,
-     "take_in(dict, tape, seen, held, path, contained, rest): traced arrays for plain ones; what "
-     "is no array is given to rest(key, item)."},
+     "twin(entrance, data, name, path, contained, role): the traced array for a plain one."},
+    {"enter", (PyCFunction)(void (*)(void))enter, METH_FASTCALL,
+     "enter(entrance, x, name, path, contained): see Entrance.enter."},
     {"put_back", (PyCFunction)(void (*)(void))put_back, METH_FASTCALL,
-     "put_back(dict, rest): plain arrays for traced ones."},
-    {"swap", swap, METH_VARARGS,
+     "put_back(dict, unwrap, done): plain arrays for traced ones."},
+    {"reaches", (PyCFunction)(void (*)(void))reaches, METH_FASTCALL,
+     "reaches(function, names): see reaching.reach."},
+    {"swap", (PyCFunction)(void (*)(void))swap, METH_FASTCALL,
      "swap(namespace, twins): gives a module its twins; those (name, plain, twin) that it took."},
-    {"unswap", unswap, METH_VARARGS, "unswap(namespace, twins): takes them from it again."},
-    {"differentiable", differentiable, METH_VARARGS,
+    {"unswap", (PyCFunction)(void (*)(void))unswap, METH_FASTCALL, "unswap(namespace, twins): takes them from it again."},
+    {"differentiable", (PyCFunction)(void (*)(void))differentiable, METH_FASTCALL,
      "differentiable(leaves, values): see trace._differentiable."},
     {"spread", spread, METH_VARARGS, "spread(marks, ops, stop): see backward._leading_to."},
-    {"walk", walk_back, METH_VARARGS, "walk(...): see backward._walk."},
+    {"walk", walk_back, METH_VARARGS, "walk(way, ...): see backward._Walk.back."},
     {NULL},
 };
 
@@ -1250,13 +1444,16 @@ PyInit__speedups(void)
     } words[] = {{&s_enter, "enter"}, {&s_given, "given"}, {&s_shape, "shape"},
                  {&s_dtype, "dtype"}, {&s_kind, "kind"},   {&s_ndim, "ndim"},
                  {&s_copy, "copy"},   {&s_nbytes, "nbytes"},
-                 {&s_parameter, "parameter"}, {&s_input, "input"}};
+                 {&s_parameter, "parameter"}, {&s_input, "input"},
+                 {&s_slow, "_enter"}, {&s_item, "_item"},
+                 {&s_odd, "odd"}, {&s_meet, "meet"}, {&s_drop, "drop"}};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         if ((*words[i].place = PyUnicode_InternFromString(words[i].text)) == NULL) {
             return NULL;
         }
     }
-    if ((minus_one = PyLong_FromLong(-1)) == NULL
+    if ((minus_one = PyLong_FromLong(-1)) == NULL || (roles_within = PyDict_New()) == NULL
+        || (roles_alone = PyDict_New()) == NULL
         || (Function = (PyTypeObject *)PyType_FromSpec(&function_spec)) == NULL
         || (Operator = (PyTypeObject *)PyType_FromSpec(&operator_spec)) == NULL) {
         return NULL;

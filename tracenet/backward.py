@@ -81,23 +81,25 @@ def replay(
     stop = len(tape.ops)
     gradients: dict[int, int] = {}
     for id, seed in seeds.items():
+        gradients[id] = len(values)
         values.append(seed)
-        gradients[id] = len(values) - 1
     result = Replay([], gradients, dict(gradients), wanted)
-    leads = _leading_to(tape, wanted, len(values), stop)
-    visits = {visit.stop - 1: visit for visit in _usable(tape, stop)} if tape.visits else {}
+    visits = {visit.stop - 1: visit for visit in _usable(tape, stop)} if tape.visits else None
     if isinstance(values, Lean):
         values.replaying(result)
     elif lean and not visits:  # code by hand is not run twice
         result.large = LARGE
-    places = Places(tape, result, leads, _fitted, _add)
+    walk = _Walk(tape, data, result, _leading_to(tape, wanted, len(values), stop), visits)
     running = gc.isenabled()
     gc.disable()  # a replay makes much that stays, and no garbage
     try:
         if speedups is None or visits or type(values) is not list:
-            _walk(tape, data, result, leads, visits, places, 0, stop)
+            walk.back(0, stop)
         else:
-            _walk_compiled(tape, data, result, leads, places, stop)
+            speedups.walk(
+                walk, tape.ops, values, gradients, walk.leads, result.events, result.kept,
+                result.large, tape.rewritten, stop,
+            )  # fmt: skip
     finally:
         if running:
             gc.enable()
@@ -122,106 +124,128 @@ def recall(tape: Tape, data: Any, result: Replay) -> None:
             kept[id] = again[id]
 
 
-def _walk_compiled(
-    tape: Tape, data: Any, result: Replay, leads: bytearray, places: Places, stop: int
-) -> None:
-    """What `_walk` does, where the loop is compiled and no block has a backward of its own."""
-    values = tape.values
+class _Walk:
+    """One way back over the tape. Where the loop is compiled, the methods take what it hands over.
 
-    def odd(k: int, gradient: int) -> None:
-        rule = tape.ops[k][0]
-        if type(rule.backward) is not AtPlaces or not places.mirror(k, gradient):
-            _walk(tape, data, result, leads, {}, places, k, k + 1)
+    leads: for each value, whether it leads to one whose gradient is wanted. visits: the blocks with
+    a backward of their own, by their last operation.
+    """
 
-    def drop(gradient: int) -> None:
+    __slots__ = ("_places", "data", "leads", "result", "tape", "visits")
+
+    def __init__(
+        self, tape: Tape, data: Any, result: Replay, leads: bytearray, visits: Any
+    ) -> None:
+        self.tape, self.data, self.result, self.leads = tape, data, result, leads
+        self.visits: dict[int, Any] | None = visits
+        self._places: Places | None = None
+
+    def odd(self, k: int, gradient: int) -> None:
+        """Mirrors one operation that the compiled loop does not."""
+        rule = self.tape.ops[k][0]
+        if type(rule.backward) is not AtPlaces or not self._at_places(k, gradient):
+            self.back(k, k + 1)
+
+    def _at_places(self, k: int, gradient: int) -> bool:
+        if self._places is None:
+            self._places = Places(self.tape, self.result, self.leads, _fitted, self.meet)
+        return self._places.mirror(k, gradient)
+
+    def meet(self, id: int, gradient: int) -> None:
+        """Gives a value a gradient, or adds it to that which it has."""
+        _add(self.tape, self.result, id, gradient)
+
+    def drop(self, gradient: int) -> None:
+        """Lets a gradient go."""
+        values = self.tape.values
         values[gradient] = Dropped(values[gradient].shape, values[gradient].dtype)
 
-    speedups.walk(
-        tape.ops, values, result.gradients, leads, result.events, result.kept, MIRROR, SUM,
-        odd, _fitted, partial(_add, tape, result), drop, result.large, tape.rewritten, stop,
-    )  # fmt: skip
+    def back(self, start: int, stop: int) -> None:
+        """From the operation before `stop` back to that at `start`.
 
-
-def _walk(
-    tape: Tape, data: Any, result: Replay, leads: bytearray, visits: dict[int, Any],
-    places: Places, start: int, stop: int,
-) -> None:  # fmt: skip
-    """From the operation before `stop` back to that at `start`.
-
-    The one loop that every backward pass spends its time in, so operations of one and of two
-    operands, as nearly all are, are mirrored here and not by a function.
-    """
-    ndarray, float64, numbers = np.ndarray, np.float64, (np.float64, float)
-    ops, values, gradients, large = tape.ops, tape.values, result.gradients, result.large
-    found, append, note = gradients.get, values.append, result.events.append
-    kept = result.kept
-    targets: tuple[int, ...]
-    for k in range(stop - 1, start - 1, -1):
-        if visits:
-            if k >= stop:
+        The one loop that every backward pass spends its time in, so operations of one and of two
+        operands, as nearly all are, are mirrored here and not by a function.
+        """
+        ndarray, float64, numbers = np.ndarray, np.float64, (np.float64, float)
+        tape, data, result, leads, visits = (
+            self.tape, self.data, self.result, self.leads, self.visits
+        )  # fmt: skip
+        ops, values, gradients, large = tape.ops, tape.values, result.gradients, result.large
+        found, append, note = gradients.get, values.append, result.events.append
+        kept = result.kept
+        targets: tuple[int, ...]
+        for k in range(stop - 1, start - 1, -1):
+            if visits:
+                if k >= stop:
+                    continue
+                if k in visits and _reached(visits[k], gradients):
+                    _by_hand(tape, data, result, visits[k], leads)
+                    stop = visits[k].start
+                    continue
+            rule, out, ins, settings, _, _ = ops[k]
+            gradient = found(out)
+            if gradient is None or not leads[out]:
                 continue
-            if k in visits and _reached(visits[k], gradients):
-                _by_hand(tape, data, result, visits[k], leads)
-                stop = visits[k].start
-                continue
-        rule, out, ins, settings, _, _ = ops[k]
-        gradient = found(out)
-        if gradient is None or not leads[out]:
-            continue
-        backward, g, first = rule.backward, values[gradient], len(values)
-        if (
-            type(backward) is not tuple
-            or not len(backward) == len(ins) < 3
-            or (tape.rewritten and _some_absent(values, ins, out))
-        ):
-            if type(backward) is AtPlaces and places.mirror(k, gradient):
-                continue
-            piece = None  # of an operation before: it would count as a holder of a gradient
-            targets = _mirrored(tape, data, leads, k, g)
-        elif len(ins) == 1:
-            targets, x = ins, values[ins[0]]
-            if settings:
-                piece = backward[0](g, values[out], x, **settings)
-            else:
-                piece = backward[0](g, values[out], x)
-            if type(piece) is ndarray and type(x) is ndarray:
-                if piece.dtype is not x.dtype or piece.shape != x.shape:
-                    piece = _fitted(piece, x)
-            elif type(piece) is not float64 or type(x) not in numbers:
-                piece = _fitted(piece, x)
-            append(piece)
-        else:
-            i, j = ins
-            x, y, answer, targets = values[i], values[j], values[out], ()
-            for_x, for_y = backward
-            if leads[i] and for_x is not None:
-                piece = for_x(g, answer, x, y, **settings) if settings else for_x(g, answer, x, y)
+            backward, g, first = rule.backward, values[gradient], len(values)
+            if (
+                type(backward) is not tuple
+                or not len(backward) == len(ins) < 3
+                or (tape.rewritten and _some_absent(values, ins, out))
+            ):
+                if type(backward) is AtPlaces and self._at_places(k, gradient):
+                    continue
+                piece = None  # of an operation before: it would count as a holder of a gradient
+                targets = _mirrored(tape, data, leads, k, g)
+            elif len(ins) == 1:
+                targets, x = ins, values[ins[0]]
+                if settings:
+                    piece = backward[0](g, values[out], x, **settings)
+                else:
+                    piece = backward[0](g, values[out], x)
                 if type(piece) is ndarray and type(x) is ndarray:
                     if piece.dtype is not x.dtype or piece.shape != x.shape:
                         piece = _fitted(piece, x)
                 elif type(piece) is not float64 or type(x) not in numbers:
                     piece = _fitted(piece, x)
-                targets = (i,)
                 append(piece)
-            if leads[j] and for_y is not None:
-                piece = for_y(g, answer, x, y, **settings) if settings else for_y(g, answer, x, y)
-                if type(piece) is ndarray and type(y) is ndarray:
-                    if piece.dtype is not y.dtype or piece.shape != y.shape:
-                        piece = _fitted(piece, y)
-                elif type(piece) is not float64 or type(y) not in numbers:
-                    piece = _fitted(piece, y)
-                targets = ins if targets else (j,)
-                append(piece)
-        if targets:
-            note((MIRROR, k, gradient, targets, first))
-        for target in targets:
-            if target in gradients:
-                _add(tape, result, target, first)
             else:
-                gradients[target] = first
-            first += 1
-        if type(g) is ndarray and g.nbytes >= large and out not in kept:
-            values[gradient] = Dropped(g.shape, g.dtype)
+                i, j = ins
+                x, y, answer, targets = values[i], values[j], values[out], ()
+                for_x, for_y = backward
+                if leads[i] and for_x is not None:
+                    if settings:
+                        piece = for_x(g, answer, x, y, **settings)
+                    else:
+                        piece = for_x(g, answer, x, y)
+                    if type(piece) is ndarray and type(x) is ndarray:
+                        if piece.dtype is not x.dtype or piece.shape != x.shape:
+                            piece = _fitted(piece, x)
+                    elif type(piece) is not float64 or type(x) not in numbers:
+                        piece = _fitted(piece, x)
+                    targets = (i,)
+                    append(piece)
+                if leads[j] and for_y is not None:
+                    if settings:
+                        piece = for_y(g, answer, x, y, **settings)
+                    else:
+                        piece = for_y(g, answer, x, y)
+                    if type(piece) is ndarray and type(y) is ndarray:
+                        if piece.dtype is not y.dtype or piece.shape != y.shape:
+                            piece = _fitted(piece, y)
+                    elif type(piece) is not float64 or type(y) not in numbers:
+                        piece = _fitted(piece, y)
+                    targets = ins if targets else (j,)
+                    append(piece)
+            if targets:
+                note((MIRROR, k, gradient, targets, first))
+            for target in targets:
+                if target in gradients:
+                    _add(tape, result, target, first)
+                else:
+                    gradients[target] = first
+                first += 1
+            if type(g) is ndarray and g.nbytes >= large and out not in kept:
+                values[gradient] = Dropped(g.shape, g.dtype)
 
 
 def _some_absent(values: list[Any], ins: tuple[int, ...], out: int) -> bool:
@@ -364,3 +388,7 @@ def _no_rule(rule: Rule, tape: Tape, op: Any) -> GradientError:
         "that step with operations that have one, or give its block a hand-written backward with "
         "@block.backward"
     )
+
+
+if speedups is not None:
+    speedups.prepare_walk(_fitted, MIRROR, SUM)

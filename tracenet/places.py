@@ -28,7 +28,7 @@ class Places:
 
     def __init__(
         self, tape: Any, result: Any, leads: bytearray, fit: Callable[[Any, Any], Any],
-        meet: Callable[..., None],
+        meet: Callable[[int, int], None],
     ) -> None:  # fmt: skip
         self.tape, self.result, self.leads = tape, result, leads
         self.fit, self.meet = fit, meet
@@ -114,5 +114,5 @@ class Places:
         if targets:
             self.result.events.append((MIRROR, k, gradient, tuple(targets), first))
         for id, target in enumerate(targets, first):
-            self.meet(self.tape, self.result, target, id)
+            self.meet(target, id)
         return True

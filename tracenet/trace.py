@@ -239,6 +239,8 @@ class Trace:
         if gradients is not None:
             return dict(self._seed(name, g) for name, g in gradients.items())
         id = self._find(loss) if loss is not None else self.loss()
+        if type(self._tape.values[id]) is np.float64:
+            return {id: _ONE}
         data = self.data(id)
         if isinstance(data, np.ndarray) and data.size != 1:
             raise GradientError(
@@ -272,8 +274,12 @@ class Trace:
 
         Raises GradientError where there is none, or more than one.
         """
-        leaves = self._tape.leaves
-        found = [id for _, id in self._outputs if self._is_scalar(id) and id not in leaves]
+        leaves, values = self._tape.leaves, self._tape.values
+        if len(self._outputs) == 1:
+            id = self._outputs[0][1]
+            if id not in leaves and _is_scalar(values[id]):
+                return id
+        found = [id for _, id in self._outputs if _is_scalar(values[id]) and id not in leaves]
         if len(found) == 1 or (found and self._outputs[0][1] == found[0]):
             return found[0]
         shapes = [
@@ -289,12 +295,6 @@ class Trace:
             f"there is no scalar loss to begin with: the run returned {what}. Return the loss, or "
             "give the gradients of the outputs: trace.backward({'name': gradient})"
         )
-
-    def _is_scalar(self, id: int) -> bool:
-        data = self._tape.values[id]
-        if type(data) is not np.ndarray:
-            return isinstance(data, (float, np.floating))
-        return data.size == 1 and data.dtype.kind == "f"
 
     def _wanted(self, wrt: Iterable[str] | None) -> list[int]:
         tape = self._tape
@@ -357,7 +357,7 @@ class Trace:
         """The values that the backward pass began with; before it, the loss that it would."""
         if self._replays:
             return set(self._replays[-1].seeds)
-        return {id for _, id in self._outputs if self._is_scalar(id)}
+        return {id for _, id in self._outputs if _is_scalar(self._tape.values[id])}
 
     def update(
         self, learning_rate: float, parameters: Iterable[str] | None = None
@@ -519,6 +519,15 @@ class Trace:
             found.append(self.blocks[at])
             at = self.blocks[at].parent
         return found[::-1]
+
+
+_ONE = np.float64(1)  # to make one takes NumPy as long as an operation
+
+
+def _is_scalar(data: Any) -> bool:
+    if type(data) is not np.ndarray:
+        return isinstance(data, (float, np.floating))
+    return data.size == 1 and data.dtype.kind == "f"
 
 
 def _differentiable(tape: Tape) -> tuple[list[int], list[int], bool]:

@@ -42,6 +42,8 @@ class Entrance:
     This runs for every trace, however small, so it does no more than it must.
     """
 
+    __slots__ = ("_held", "_numbers", "_seen", "arrays", "kinds", "put_back", "tape", "undo")
+
     def __init__(self, tape: Tape) -> None:
         self.tape = tape
         self.arrays = False  # whether any was found: then floats beside them are constants
@@ -61,9 +63,8 @@ class Entrance:
         called = parameters_of(function, len(args))
         for i, name in enumerate(names):
             called[i] = name or called[i]
-        enter = self.enter
-        wrapped = [enter(arg, name, name, False) for arg, name in zip(args, called)]
-        named = {key: enter(arg, key, key, False) for key, arg in kwargs.items()}
+        wrapped = [_entered(self, arg, name, name, False) for arg, name in zip(args, called)]
+        named = {key: _entered(self, arg, key, key, False) for key, arg in kwargs.items()}
         if type(function) is FunctionType:
             pass
         elif isinstance(function, MethodType) and is_plain(function.__self__):
@@ -103,7 +104,13 @@ class Entrance:
         self.put_back.append(namespace)
 
     def enter(self, x: Any, name: str, path: Any, contained: bool | None) -> Any:
-        """contained: whether in a container, so likely a parameter; None: in one of gradients."""
+        """What stands for `x` while the trace runs: a traced array, or `x` itself.
+
+        contained: whether in a container, so likely a parameter; None: in one of gradients.
+        """
+        return _entered(self, x, name, path, contained)
+
+    def _enter(self, x: Any, name: str, path: Any, contained: bool | None) -> Any:
         kind = type(x)
         if kind is np.ndarray and x.dtype.kind != "O":
             return self.array(x, name, path, None, contained)
@@ -136,11 +143,8 @@ class Entrance:
         self, data: Any, name: str, path: Any, role: str | None, contained: bool | None
     ) -> Any:
         if speedups is not None and type(data) is np.ndarray:
-            twin = speedups.twin(
-                self.tape, self._seen, self._held, data, name, path, contained, role
-            )
+            twin = speedups.twin(self, data, name, path, contained, role)
             if twin is not None:
-                self.arrays = True
                 return twin
         if type(data) is int or type(data) is float:
             return self._marked_number(float(data), name, path, role)
@@ -182,7 +186,8 @@ class Entrance:
         state = holds_state(name) and (len(name) > 1 or not is_plain(x))  # a model may be called m
         kept = None if state else True
         if isinstance(x, dict):
-            self._items(x, name, path, kept)
+            for key, item in list(x.items()):
+                self._item(x, name, path, kept, key, item)
         elif isinstance(x, np.ndarray):  # of objects
             for index, item in np.ndenumerate(x):
                 place = index[0] if len(index) == 1 else index
@@ -207,24 +212,17 @@ class Entrance:
                 if new is not item:
                     object.__setattr__(x, attribute, new)
 
-    def _items(self, x: dict[Any, Any], name: str, path: Any, kept: bool | None) -> None:
-        """What a dict holds: values are exchanged, the keys stay."""
-
-        def enter(key: Any, item: Any) -> None:
-            inner = key if type(key) is str else f"{name}[{key!r}]"
-            if type(item) is float:
-                self._numbers.append((x, key, inner, (path, key)))
-                return
-            new = self.enter(item, inner, (path, key), kept)
-            if new is not item:
-                x[key] = new
-
-        if speedups is not None and type(x) is dict:
-            if speedups.take_in(x, self.tape, self._seen, self._held, path, kept, enter):
-                self.arrays = True
-        else:
-            for key, item in list(x.items()):
-                enter(key, item)
+    def _item(
+        self, x: dict[Any, Any], name: str, path: Any, kept: bool | None, key: Any, item: Any
+    ) -> None:
+        """Exchanges what a dict holds under one key."""
+        inner = key if type(key) is str else f"{name}[{key!r}]"
+        if type(item) is float:
+            self._numbers.append((x, key, inner, (path, key)))
+            return
+        new = self.enter(item, inner, (path, key), kept)
+        if new is not item:
+            x[key] = new
 
     # ------------------------------------------------------------------ out
 
@@ -241,6 +239,10 @@ class Entrance:
         return unwrap(tree, set())
 
 
+_entered: Callable[..., Any] = Entrance._enter
+if speedups is not None:
+    speedups.prepare_entrance(Entrance, Marked, deque, holds_state)
+    _entered = speedups.enter  # which calls `_enter` for what is not common
 _new = object.__new__
 _leaf = tuple.__new__  # a third of the cost of Leaf(…), and every trace pays it
 _ATOMS = {float, int, str, bool, type(None), FunctionType, bytes, complex, range, type}
@@ -249,9 +251,9 @@ _ATOMS = {float, int, str, bool, type(None), FunctionType, bytes, complex, range
 def parameters_of(function: Any, count: int) -> list[str]:
     """The names of a function's first `count` positional parameters."""
     if type(function) is FunctionType and not function.__dict__:  # so it wraps no other
-        code = function.__code__
-        if count <= code.co_argcount:
-            return list(code.co_varnames[:count])
+        own = function.__code__
+        if count <= own.co_argcount:
+            return list(own.co_varnames[:count])
     if hasattr(function, "__wrapped_numpy__"):
         return [f"x{i}" for i in range(count)]
     inner = function if isinstance(function, (FunctionType, MethodType)) else None
@@ -319,13 +321,7 @@ def unwrap(x: Any, done: set[int]) -> Any:
 def _unwrap_inside(x: Any, done: set[int]) -> None:
     """The same for what a container holds."""
     if speedups is not None and type(x) is dict:
-
-        def rest(key: Any, item: Any) -> None:
-            new = unwrap(item, done)
-            if new is not item:
-                x[key] = new
-
-        speedups.put_back(x, rest)
+        speedups.put_back(x, unwrap, done)
     elif isinstance(x, (dict, list, deque)):
         for key, item in list(x.items() if isinstance(x, dict) else enumerate(x)):
             new = item.data if type(item) is Array else unwrap(item, done)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from .array import Array
+from .compiled import speedups
 from .roles import holds_state
 from .tape import foreign
 
@@ -72,21 +73,23 @@ def reach(entrance: Any, function: Any) -> None:
         seen.add(code)
         if foreign(code.co_filename):
             continue
+        if speedups is not None:
+            found = speedups.reaches(f, _names(code))
+            if found is not None:  # nothing that holds arrays
+                todo += found
+                continue
         if f.__closure__:
             for name, cell in zip(code.co_freevars, f.__closure__):
                 _closed_over(entrance, name, cell, todo)
         if f.__defaults__:
             _defaults(entrance, f)
-        found = f.__globals__.get
         for name in _names(code):
-            value = found(name)
-            kind = type(value)
-            if kind is FunctionType:
+            value = f.__globals__.get(name)
+            if type(value) is FunctionType:
                 todo.append(value)
-            elif kind is type:
-                if value.__module__ == f.__module__:
-                    entrance.put_back += [x for x in vars(value).values() if type(x) in _CONTAINERS]
-            elif kind in _HOLDERS:
+            elif type(value) is type and value.__module__ == f.__module__:
+                entrance.put_back += [x for x in vars(value).values() if type(x) in _CONTAINERS]
+            elif type(value) in _HOLDERS:
                 wrapped = entrance.enter(value, name, name, None if holds_state(name) else True)
                 if wrapped is not value:
                     f.__globals__[name] = wrapped

@@ -32,6 +32,7 @@ from .twins import BUILTINS, MATH, json_namespace, math_namespace
 
 _others: dict[tuple[str, int], dict[int, dict[str, Any]]] = {}
 _known: dict[int, Module] = {}
+_programs: dict[int, tuple[dict[str, Any], int, list[Module]]] = {}
 
 Twins = list[tuple[str, Any, Any]]
 Swap = list[tuple[dict[str, Any], Twins]]
@@ -45,7 +46,7 @@ class Module(NamedTuple):
     """
 
     namespace: dict[str, Any]
-    count: int
+    names: int
     twins: Twins
     backward: bool
 
@@ -58,6 +59,7 @@ def swap(modules: Iterable[Module]) -> Swap:
         if taken is not twins:  # a function was defined anew, as in a notebook
             _taken(namespace, taken)
             del _known[id(namespace)]
+            _programs.clear()
             taken = _given(namespace, _know(namespace).twins)
         done.append((namespace, taken))
     return done
@@ -173,10 +175,27 @@ def _has_backward(namespace: dict[str, Any]) -> bool:
 
 def program(function: Any, *given: Any) -> list[Module]:
     """The modules of the program that a function, and objects that it is given, belong to."""
+    things = [thing for thing in given if type(thing) not in _PLAIN]
+    start = function.__globals__ if type(function) is FunctionType else None
+    if start is None or things:
+        return _program([function, *things])
+    known = _programs.get(id(start))
+    if known is not None and known[0] is start and known[1] == len(sys.modules):
+        for module in known[2]:
+            if module[1] != len(module[0]):
+                break
+        else:
+            return known[2]
+    found = _program([function])
+    if len(_programs) > 64:
+        _programs.clear()
+    _programs[id(start)] = start, len(sys.modules), found
+    return found
+
+
+def _program(things: Iterable[Any]) -> list[Module]:
     found: dict[int, dict[str, Any]] = {}
-    for thing in (function, *given):
-        if type(thing) in _PLAIN:
-            continue
+    for thing in things:
         own = _namespace(thing)
         if own is not None and id(own) not in found:
             found[id(own)] = own

@@ -66,6 +66,7 @@ class Call(NamedTuple):
 
 
 _call = tuple.__new__  # what Call(…) comes to, by a longer way
+_OUTSIDE = Call(None, -1, -1)  # what the traced function was called by
 
 
 class Leaf(NamedTuple):
@@ -106,7 +107,7 @@ class Tape:
     def __init__(self) -> None:
         self.open = False
         self.ops: list[Any] = []
-        self.calls: list[Call] = [Call(None, -1, -1)]
+        self.calls: list[Call] = [_OUTSIDE]
         self.leaves: dict[int, Leaf] = {}
         self.rewritten = False  # whether some value must be rebuilt, or is gone (absent)
         self.left_at: dict[tuple[str, int], Left] = {}
