@@ -4,6 +4,7 @@ import gc
 import math
 import warnings
 import weakref
+from functools import partial
 
 import numpy as np
 import pytest
@@ -478,3 +479,18 @@ def test_weights_are_found_where_the_code_reaches_them(name, weight, tmp_path):
             program.default.__defaults__[0], program.closure.__closure__[0].cell_contents]  # fmt: skip
     assert {type(a) for a in held} == {np.ndarray}
     assert {type(a) for a in [*program.history, *program.Log.losses]} <= {np.float64}
+
+
+def scaled(W, x):
+    return math.exp(float(np.sum(W * x)))
+
+
+def test_a_partial_function_sees_what_its_own_module_sees():
+    trace = tracer.trace(partial(scaled, np.ones(3)), np.full(3, 0.5)).backward()
+    assert [op.rule for op in trace.ops if op.phase == "forward"] == [
+        "multiply",
+        "sum",
+        "reshape",
+        "exp",
+    ]
+    assert np.allclose(trace.gradient("W"), 0.5 * math.exp(1.5))

@@ -64,7 +64,7 @@ class Replay:
     large: int = sys.maxsize
 
     def __post_init__(self) -> None:
-        self.kept = self.wanted | self.seeds.keys()
+        self.kept = {*self.wanted, *self.seeds}
 
 
 def replay(
@@ -305,7 +305,7 @@ def _leading_to(tape: Tape, wanted: set[int], count: int, stop: int) -> bytearra
     leads = bytearray(count)
     for id in wanted:
         leads[id] = 1
-    if speedups is not None and not isinstance(tape.values, Lean):
+    if speedups is not None and type(tape.ops) is list:
         speedups.spread(leads, tape.ops, stop)
         return leads
     for rule, out, ins, _, _, _ in islice(tape.ops, stop):

@@ -118,7 +118,8 @@ class Picture(Ends):
             return self.arrays(dict.fromkeys(ends))
         seeds = self.trace.loss_values()
         last = [out for k in part.ops for out in self.trace.ops[k].outs if out in seeds]
-        return (self.array(last[0], digits=min(17, self.digits + 5)),)  # it is compared, not read
+        more = 5 if self.digits >= 4 else 0  # it is compared, not read, unless fewer were asked for
+        return (self.array(last[0], digits=min(17, self.digits + more)),)
 
     def _is_read(self, id: int) -> bool:
         own = self.home.get(self.trace.values[id].op)  # type: ignore[arg-type]

@@ -301,7 +301,7 @@ class Trace:
         if wrt is not None:
             return [self._differentiable(name) for name in wrt]
         parameters, inputs, arrays = _differentiable(tape)
-        if arrays and not tape.reached.issuperset(parameters):
+        if arrays and parameters and not (tape.reached and tape.reached.issuperset(parameters)):
             return parameters
         # of single numbers every gradient is wanted, and what was only reached may be data as well
         return sorted(parameters + inputs)

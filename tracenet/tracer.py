@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from .errors import RecordError, UsageError, unknown
@@ -121,7 +121,8 @@ def _run(
         wrapped, named = entrance.arguments(function, args, kwargs, names)
         if namespace is None:
             reach(entrance, function)
-        result = _recorded(tape, bound(entrance, function), wrapped, named, entrance)
+        inner = function if type(function) is FunctionType else bound(entrance, function)
+        result = _recorded(tape, inner, wrapped, named, entrance)
         return _finished(tape, entrance, function, result)
     except Exception as error:
         _explain(error, tape, function)
@@ -133,7 +134,7 @@ def _run(
 def _recorded(
     tape: Tape, function: Any, args: list[Any], kwargs: dict[str, Any], entrance: Entrance
 ) -> Any:
-    modules = program(function, *args, *kwargs.values(), *entrance.kinds.values())
+    modules = program(function, entrance.others)
     if tape.notes is None and has_backward(modules):
         tape.notes = Notes()
     done = swap(modules)
@@ -151,8 +152,8 @@ def _finished(
     ends = _outputs(result if outputs is None else outputs)
     if isinstance(tape.values, Lean):
         tape.values.sweep()
-    made = Trace(tape, title=_title(function), outputs=ends)
-    made.result = entrance.snapshot(result)
+    made = Trace(tape, _title(function), ends)
+    made.result = result.data if type(result) is Array else entrance.snapshot(result)
     for listener in LISTENERS:
         listener(made)
     return made

@@ -55,7 +55,11 @@ FORMATS = ("svg", "png", "pdf", "tex", "html", "md", "dot", "json")
     help="How much of the arrays: full, summary, heatmap, histogram, shapes, none.",
 )
 @click.option(
-    "--digits", type=int, default=4, show_default=True, help="Significant digits of numbers."
+    "--digits",
+    type=int,
+    default=4,
+    show_default=True,
+    help="Significant digits of numbers; from 4 on the loss has five more.",
 )
 @click.option(
     "--backward/--forward-only",

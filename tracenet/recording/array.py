@@ -47,7 +47,8 @@ class Array:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return np.shape(self.data)
+        data = self.data  # NumPy's functions are for anything, and slower
+        return data.shape if type(data) is np.ndarray else np.shape(data)
 
     @shape.setter
     def shape(self, shape: Any) -> None:
@@ -56,11 +57,13 @@ class Array:
 
     @property
     def ndim(self) -> int:
-        return np.ndim(self.data)
+        data = self.data
+        return data.ndim if type(data) is np.ndarray else np.ndim(data)
 
     @property
     def size(self) -> int:
-        return int(np.size(self.data))
+        data = self.data
+        return data.size if type(data) is np.ndarray else int(np.size(data))
 
     @property
     def dtype(self) -> np.dtype[Any]:

@@ -42,7 +42,17 @@ class Entrance:
     This runs for every trace, however small, so it does no more than it must.
     """
 
-    __slots__ = ("_held", "_numbers", "_seen", "arrays", "kinds", "put_back", "tape", "undo")
+    __slots__ = (
+        "_held",
+        "_numbers",
+        "_seen",
+        "arrays",
+        "kinds",
+        "others",
+        "put_back",
+        "tape",
+        "undo",
+    )
 
     def __init__(self, tape: Tape) -> None:
         self.tape = tape
@@ -51,7 +61,8 @@ class Entrance:
         self._held: list[Any] = []  # keeps those objects alive, so that ids stay theirs
         self.put_back: list[Any] = []  # containers that get plain arrays again at the end
         self.undo: list[Callable[[], Any]] = []  # what else is put back at the end
-        self.kinds: dict[type, Any] = {}  # an object of each class of the user's that was entered
+        self.kinds: set[type] = set()  # the classes of the user's objects that were entered
+        self.others: list[Any] = []  # functions that were given, and an object of each such class
         self._numbers: list[tuple[Any, Any, str, Any]] = []  # floats in containers and objects
 
     # ------------------------------------------------------------------ in
@@ -63,20 +74,27 @@ class Entrance:
         called = parameters_of(function, len(args))
         for i, name in enumerate(names):
             called[i] = name or called[i]
-        wrapped = [_entered(self, arg, name, name, False) for arg, name in zip(args, called)]
-        named = {key: _entered(self, arg, key, key, False) for key, arg in kwargs.items()}
-        if type(function) is FunctionType:
-            pass
-        elif isinstance(function, MethodType) and is_plain(function.__self__):
-            self._container(function.__self__, "", "")
-        elif is_plain(function):  # an object that can be called
-            self._container(function, "", "")
-        for i, arg in enumerate(args):
-            if type(arg) is float:
-                wrapped[i] = self._number(arg, called[i], called[i])
+        wrapped: list[Any] = []
+        named: dict[str, Any] = {}
+        floats = False
+        for arg, name in zip(args, called):
+            wrapped.append(_entered(self, arg, name, name, False))
+            floats = floats or type(arg) is float
         for key, arg in kwargs.items():
-            if type(arg) is float:
-                named[key] = self._number(arg, key, key)
+            named[key] = _entered(self, arg, key, key, False)
+            floats = floats or type(arg) is float
+        if type(function) is not FunctionType:
+            if isinstance(function, MethodType) and is_plain(function.__self__):
+                self._container(function.__self__, "", "")
+            elif is_plain(function):  # an object that can be called
+                self._container(function, "", "")
+        if floats:  # what they are depends on whether there are arrays
+            for i, (arg, name) in enumerate(zip(args, called)):
+                if type(arg) is float:
+                    wrapped[i] = self._number(arg, name, name)
+            for key, arg in kwargs.items():
+                if type(arg) is float:
+                    named[key] = self._number(arg, key, key)
         if self._numbers and not self.arrays:
             for container, key, name, path in self._numbers:
                 if isinstance(container, (dict, list, deque)):
@@ -114,7 +132,9 @@ class Entrance:
         kind = type(x)
         if kind is np.ndarray and x.dtype.kind != "O":
             return self.array(x, name, path, None, contained)
-        if kind in _ATOMS:
+        if kind in _ATOMS or kind is MethodType:
+            if contained is False and kind in _FUNCTIONS:
+                self.others.append(x)
             return x
         if kind is Marked:
             return self.array(x.data, x.name or name, path, x.role, contained)
@@ -202,7 +222,8 @@ class Entrance:
                     x[i] = new
         else:
             if type(x) not in self.kinds:
-                self.kinds[type(x)] = x
+                self.kinds.add(type(x))
+                self.others.append(x)
                 of_class(self, type(x), path)
             for attribute, item in attributes(x):
                 if type(item) is float:
@@ -245,6 +266,7 @@ if speedups is not None:
     _entered = speedups.enter  # which calls `_enter` for what is not common
 _new = object.__new__
 _leaf = tuple.__new__  # a third of the cost of Leaf(…), and every trace pays it
+_FUNCTIONS = {FunctionType, MethodType}
 _ATOMS = {float, int, str, bool, type(None), FunctionType, bytes, complex, range, type}
 
 

@@ -6,7 +6,7 @@ They are exchanged for traced ones while a trace runs, as those in the arguments
 from __future__ import annotations
 
 from collections import deque
-from functools import lru_cache, partial
+from functools import partial
 from itertools import islice
 from types import CodeType, FunctionType
 from typing import Any
@@ -23,7 +23,20 @@ _HOLDERS = {np.ndarray, tuple, *_CONTAINERS}
 """What is looked into there; an object is known by what it is given to."""
 
 
-@lru_cache(maxsize=1024)
+_read: dict[int, tuple[CodeType, tuple[str, ...] | None]] = {}
+"""By the `id` of code, since its hash is that of all it consists of, found anew each time."""
+
+
+def _own_names(code: CodeType) -> tuple[str, ...] | None:
+    """The globals that code of the program's reads; None for code of a library."""
+    known = _read.get(id(code))
+    if known is None or known[0] is not code:
+        if len(_read) > 4096:
+            _read.clear()
+        known = _read[id(code)] = code, None if foreign(code.co_filename) else _names(code)
+    return known[1]
+
+
 def _names(code: CodeType) -> tuple[str, ...]:
     """The globals that code reads, and the functions defined in it."""
     import dis
@@ -55,7 +68,7 @@ def reach(entrance: Any, function: Any) -> None:
     That are the variables of its closure, its defaults, and the globals that its code names.
     """
     given = len(entrance.tape.leaves)
-    todo, seen = [function], set()
+    todo, seen = [function], set()  # of ids: the functions stay while this runs
     while todo:
         f = todo.pop()
         if type(f) is not FunctionType:
@@ -68,13 +81,14 @@ def reach(entrance: Any, function: Any) -> None:
             if not isinstance(f, FunctionType):
                 continue
         code = f.__code__
-        if code in seen:
+        if id(code) in seen:
             continue
-        seen.add(code)
-        if foreign(code.co_filename):
+        seen.add(id(code))
+        names = _own_names(code)
+        if names is None:
             continue
         if speedups is not None:
-            found = speedups.reaches(f, _names(code))
+            found = speedups.reaches(f, names)
             if found is not None:  # nothing that holds arrays
                 todo += found
                 continue
@@ -83,7 +97,7 @@ def reach(entrance: Any, function: Any) -> None:
                 _closed_over(entrance, name, cell, todo)
         if f.__defaults__:
             _defaults(entrance, f)
-        for name in _names(code):
+        for name in names:
             value = f.__globals__.get(name)
             if type(value) is FunctionType:
                 todo.append(value)

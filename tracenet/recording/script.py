@@ -81,7 +81,7 @@ class Recorder:
         namespace.update(self._numbers(namespace))
         variables = {**namespace, **sys._getframe(1).f_locals}
         self._set_roles(variables)
-        self._swapped = swap(program(self.function, *filter(is_plain, variables.values())))
+        self._swapped = swap(program(self.function, [*filter(is_plain, variables.values())]))
         self.tape.begin(self._base)
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
