@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .backward import Replay
+from .cycles import no_search_for_cycles
 from .notation import split_gradient
 from .ops import Rule
 from .recording import source
@@ -38,6 +39,7 @@ class Tables:
     )  # op that the user's code did -> on the tape
 
 
+@no_search_for_cycles()
 def tables(
     tape: Tape,
     title: str,

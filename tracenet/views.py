@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from .cutting import partition
+from .cycles import no_search_for_cycles
 from .diagram import Diagram
 from .errors import UsageError, unknown
 from .gathering import gathered, with_loss
@@ -85,6 +86,7 @@ def steps(trace: Trace, depth: int | None) -> Iterator[Step]:
         )
 
 
+@no_search_for_cycles()
 def diagram(
     trace: Trace, view: str, notation: str = "ng", legend: bool = False, **options: Any
 ) -> Diagram:

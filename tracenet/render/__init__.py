@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from ..cycles import no_search_for_cycles
 from ..diagram import Diagram
 from ..errors import UsageError, unknown
 from ..files import check_folder, replacing
@@ -57,7 +58,8 @@ def encode(
         raise unknown("format", format, FORMATS)
     options = _options(suffix, steps, theme, ground, dpi, width)
     writer = import_module(f".{FORMATS[suffix]}", __name__)
-    data: bytes = writer.encode(diagram, **options)
+    with no_search_for_cycles():
+        data: bytes = writer.encode(diagram, **options)
     return data
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 from ..diagram import Diagram
@@ -50,19 +47,3 @@ def own(diagram: Diagram) -> Placement:
     else:
         from .place import placed
     return placed(diagram)
-
-
-@contextmanager
-def no_search_for_cycles() -> Iterator[None]:
-    """Leaves garbage to reference counts for a while.
-
-    A large picture is a great many small objects and no cycle among them; Python would look for
-    cycles again and again while they are made, which takes as long as the drawing itself.
-    """
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()

@@ -15,7 +15,7 @@ from . import metrics, palette
 from .frames import AIR, Fence, boxes
 from .label import NUMBER_SIZE
 from .placement import CLEAR, Area, Block, Box, Mark, Placement, Shape, Words
-from .placing import no_search_for_cycles, placed
+from .placing import placed
 from .theme import Paint
 
 MARGIN = 12
@@ -38,8 +38,7 @@ def sheet(diagram: Diagram, paint: Paint | None = None) -> Sheet:
 
     paint: its paper, if it is not white, and its dashes; colours stay those of the palette.
     """
-    with no_search_for_cycles():
-        page = _laid(diagram, placed(diagram))
+    page = _laid(diagram, placed(diagram))
     if paint is None:
         return page
     paper = tuple(paint.backdrop(page.width, page.height))

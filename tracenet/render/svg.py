@@ -12,13 +12,14 @@ from functools import cache, reduce
 from xml.sax.saxutils import escape, quoteattr
 from zlib import crc32
 
+from ..cycles import no_search_for_cycles
 from ..diagram import Diagram, Node
 from . import label, palette, story
 from .fonts import CSS_FAMILY
 from .frames import AIR, Fence, boxes
 from .hover import titles
 from .placement import CLEAR, Area, Block, Box, Placement, Shape, Words
-from .placing import no_search_for_cycles, placed
+from .placing import placed
 from .theme import Paint
 
 MARGIN = 12

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..backward import Replay
 from ..build import Tables
+from ..cycles import no_search_for_cycles
 from ..errors import GradientError, LoadError
 from ..ops import BY_NAME, Rule
 from ..recording.absent import Later, Placed
@@ -59,6 +60,7 @@ def is_saved(path: str | Path) -> bool:
     return path.is_file() and (path.suffix == SUFFIX or begins_as_trace(path))
 
 
+@no_search_for_cycles()
 def load_trace(path: str | Path, progress: Callable[[str], object] | None = None) -> Trace:
     """The trace that `trace.save(path)` wrote.
 

@@ -11,6 +11,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 import numpy as np
 
+from ..cycles import no_search_for_cycles
 from ..errors import UsageError
 from ..files import check_folder, replacing
 from ..ops import BY_NAME
@@ -27,6 +28,7 @@ from .form import FORMAT, HEAD, VERSION, begins_as_trace
 Progress = Callable[[str], object]
 
 
+@no_search_for_cycles()
 def save(trace: Trace, path: str | Path, progress: Progress | None = None) -> Path:
     """Writes a trace into a file, whole or not at all; an older trace there is replaced.
 
