@@ -38,6 +38,8 @@ def together(diagram: Diagram) -> Diagram:
             if any(x for row in item.heat for x in row):  # zeros are the same on every scale
                 kind = _kind(item, part, kinds)
                 found.setdefault(kind, []).append(item.scale)
+    if not found:
+        return diagram
     scales = {kind: _common(several) for kind, several in found.items()}
 
     def scaled(part: Node | Edge) -> tuple[Shown, ...]:
