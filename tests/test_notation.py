@@ -60,6 +60,18 @@ def test_names(chosen, names):
     assert plain(notation.text("dW1")) == "dW[1]", "the notation outlived its diagram"
 
 
+def test_the_number_of_a_w_is_that_of_a_layer_where_it_is_a_matrix():
+    def net(x, w1, b1, w2):
+        z1 = w1 @ x + b1
+        return np.sum(w2 * np.tanh(z1))
+
+    args = np.ones((2, 3)), np.ones((4, 2)), np.ones((4, 1)), np.ones((4, 1))
+    text = tracer.trace(net, *args).describe()
+    assert "w[1] x + b[1]" in text and "w1" not in text
+    text = tracer.trace(lambda x, w1, w2: w1 * x + w2, 2.0, 3.0, 4.0).describe()
+    assert "w_1 · x + w_2" in text
+
+
 def lines(trace, chosen, view="blocks"):
     made = trace.diagram(view, notation=chosen)
     return {node.name: [plain(line) for line in node.lines] for node in made.nodes}

@@ -25,17 +25,26 @@ from .words import FORWARD_METHODS
 
 NOTATIONS = ("ng", "nielsen", "partial", "code")
 _notation: ContextVar[str] = ContextVar("notation", default="ng")
+_layers: ContextVar[bool] = ContextVar("layers", default=False)
 
 
 @contextmanager
-def written_in(notation: str) -> Iterator[None]:
-    """Within it, names are written in a notation. Raises UsageError if there is none so called."""
+def written_in(notation: str, layers: bool = False) -> Iterator[None]:
+    """Within it, names are written in a notation. Raises UsageError if there is none so called.
+
+    layers: whether the number of a `w1` is that of a layer, as it is where that is a matrix.
+    """
     check(notation)
-    token = _notation.set(notation)
+    tokens = _notation.set(notation), _layers.set(layers)
     try:
         yield
     finally:
-        _notation.reset(token)
+        _notation.reset(tokens[0])
+        _layers.reset(tokens[1])
+
+
+is_w = re.compile(r"w_?\d*").fullmatch
+"""Whether a name is that of a w, with a number or without."""
 
 
 def check(notation: str) -> None:
@@ -59,7 +68,8 @@ FUNCTIONS = {"sigmoid": "σ", "logistic": "σ", "sigma": "σ", "sigm": "σ", "re
 """How well-known functions are written; others by their own names."""
 
 LAYERED = re.compile(r"(W|b|Z|A|z|a|h|H|gamma|beta|mu|var|AL|V|U)\d+")
-"""Names whose number is that of a layer; another number is an index, as in w0 x0 + w1 x1."""
+"""Names whose number is that of a layer; another number is an index, as in w0 x0 + w1 x1, unless that
+w1 is a matrix (`written_in`)."""
 
 
 def text(name: str, gradient: bool = False) -> Text:
@@ -119,7 +129,7 @@ def _symbol(name: str) -> Text:
     if index:
         runs.append(Run(GREEK.get(index, index), "sub"))
     if number:
-        layered = LAYERED.fullmatch(letter + number)
+        layered = LAYERED.fullmatch(letter + number) or (letter == "w" and _layers.get())
         raised = number if _notation.get() == "nielsen" else f"[{number}]"
         runs.append(Run(raised, "sup") if layered else Run(number, "sub"))
     return tuple(runs)

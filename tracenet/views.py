@@ -17,7 +17,7 @@ from .errors import UsageError, unknown
 from .gathering import gathered, with_loss
 from .heatmaps import together
 from .looping import looped
-from .notation import written_in
+from .notation import is_w, written_in
 from .opening import called, no_such_block, opened
 from .pairing import paired
 from .parts import Part, flows
@@ -95,6 +95,7 @@ def diagram(
         raise unknown("view", view, VIEWS)
     from .choosing import chosen
 
-    with written_in(notation):
+    matrices = any(len(v.shape) > 1 and is_w(v.name) for v in trace.values.values())
+    with written_in(notation, layers=matrices):
         made = together(chosen(trace, view, **options))
     return replace(made, legend=legend)
