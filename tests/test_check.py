@@ -179,6 +179,24 @@ def test_the_statement_is_named(tmp_path):
     assert "dxhat = dout * xhat" in str(report)
 
 
+def test_the_sentence_says_of_each_gradient_what_is_wrong_with_it():
+    def layer_forward(x, w, b):
+        return x * w + b, (x, w)
+
+    def layer_backward(dout, cache):
+        x, w = cache
+        return dout, dout + x, dout
+
+    report = tracer.check(layer_forward, layer_backward, *np.random.RandomState(0).randn(3, 4))
+    sizes = {
+        o.name: f"wrong by {o.verdict.deviation:.2g}"
+        for o in report.blocks[0].outputs
+        if o.verdict.bad
+    }
+    assert len(set(sizes.values())) == 2
+    assert all(f"{name}: {words}" in report.sentence() for name, words in sizes.items())
+
+
 def test_blocks_that_pass_a_fault_on_are_told_apart(tmp_path):
     report = planted(tmp_path, "course", "course_net", "return dA * s * (1 - s)", "return dA * s")
     by_name = {block.backward: block for block in report.blocks}

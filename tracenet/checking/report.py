@@ -150,9 +150,12 @@ def listed(names: Sequence[str], most: int = 6) -> str:
 def _look(block: Checked, count: int) -> str:
     fault = block.fault
     assert fault is not None
-    wrong = [o for o in block.outputs if o.verdict.bad]
-    names = ", ".join(o.name for o in wrong)
-    what = f"{names}: {said(wrong[0].verdict)}" if wrong else block.note
+    wrong: dict[str, list[str]] = {}
+    for output in block.outputs:
+        if output.verdict.bad:
+            wrong.setdefault(said(output.verdict), []).append(output.name)
+    alike = [f"{', '.join(names)}: {words}" for words, names in wrong.items()]
+    what = "; ".join(alike) or block.note
     where = f"{short(fault.file)}, line {fault.line}"
     line = f": {fault.statement}" if fault.statement else ""
     more = f" ({count - 1} more below.)" if count > 1 else ""
