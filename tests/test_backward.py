@@ -283,11 +283,38 @@ def net(A, W):
 """
 
 
-def test_functions_that_are_defined_anew_are_paired_again_as_in_a_notebook():
+def cell():
     namespace = {"__name__": "cells"}
+    exec(CELL, namespace)
+    return namespace
+
+
+def test_functions_that_are_defined_anew_are_paired_again_as_in_a_notebook():
+    namespace = cell()
     for _ in range(2):
-        exec(CELL, namespace)
         before = dict(namespace)
         trace = tracer.trace(namespace["net"], np.ones((2, 3)), np.ones((4, 2)))
         assert len(trace._tape.visits) == 1
         assert namespace == before
+        exec(CELL, namespace)
+
+
+def test_a_backward_that_is_mended_is_the_one_that_is_used():
+    namespace = cell()
+    args = np.ones((2, 3)), np.ones((4, 2))
+    exec("def linear_backward(dZ, cache): return 5 * (cache[1].T @ dZ), dZ @ cache[0].T", namespace)
+    wrong = tracer.trace(namespace["net"], *args).backward(wrt=["A"]).gradient("A")
+    exec("def linear_backward(dZ, cache): return cache[1].T @ dZ, dZ @ cache[0].T", namespace)
+    right = tracer.trace(namespace["net"], *args).backward(wrt=["A"]).gradient("A")
+    assert np.array_equal(wrong, 5 * right) and np.array_equal(right, np.full((2, 3), 4.0))
+
+
+def test_whether_there_is_backward_code_is_known_as_soon_as_it_is_written():
+    namespace = cell()
+    for name in ("linear_forward", "linear_backward"):
+        del namespace[name]
+    namespace["act"] = np.exp
+    exec("def net(x): return np.sum(act(x))", namespace)
+    assert tracer.trace(namespace["net"], np.ones(2))._tape.notes is None
+    exec("def d_act(x): return np.exp(x)", namespace)
+    assert tracer.trace(namespace["net"], np.ones(2))._tape.notes is not None

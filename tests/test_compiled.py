@@ -273,6 +273,38 @@ def test_an_operator_can_be_asked_for_by_name():
     assert tnp.exp.__name__ == "exp" and "exponential" in tnp.exp.__doc__
 
 
+def test_what_is_said_of_an_array_may_be_taken_away_while_it_comes_in():
+    class Taking:
+        def __del__(self):
+            self.marked.data = self.marked.name = self.marked.role = None
+
+    before = gc.get_threshold()
+    for often in range(1, 40):
+        taking = Taking()
+        taking.itself, taking.marked = taking, tracer.parameter(np.ones(20_000), f"w{often}")
+        marked = taking.marked
+        del taking
+        gc.set_threshold(often, 1, 1)
+        try:
+            tracer.trace(np.sum, marked)
+        except Exception:
+            pass  # it was taken away before it came in
+        finally:
+            gc.set_threshold(*before)
+
+
+def test_compiled_functions_refuse_what_they_are_not_made_for():
+    if speedups is None:
+        pytest.skip("tracenet was installed without a compiler")
+    for name in ("enter", "twin", "swap", "unswap", "put_back", "reaches", "differentiable"):
+        with pytest.raises(TypeError, match=name):
+            getattr(speedups, name)(1)
+    with pytest.raises(TypeError, match="swap takes a list, got a dict"):
+        speedups.swap({}, {})
+    with pytest.raises(TypeError, match="Entrance"):
+        speedups.enter(1, 2, 3, 4, 5)
+
+
 def test_arrays_of_a_trace_that_has_ended_are_plain_operands():
     kept = []
 

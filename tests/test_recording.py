@@ -4,6 +4,7 @@ import gc
 import math
 import warnings
 import weakref
+from contextlib import suppress
 from functools import partial
 
 import numpy as np
@@ -267,9 +268,15 @@ def test_programs_of_views_and_writes(steps):
         assert trace.gradient("x")[index] == pytest.approx(numeric, rel=1e-4, abs=1e-5)
 
 
-def test_nothing_outlives_the_trace():
-    x = np.ones((3, 3))
-    trace = tracer.trace(lambda x: np.sum(np.tanh(x) ** 2), x).backward()
+def read_and_written(x):
+    z = np.tanh(x)
+    z[0] = z[1] * x[2]
+    return np.sum(z[:, 1:])
+
+
+@pytest.mark.parametrize("function", [lambda x: np.sum(np.tanh(x) ** 2), read_and_written])
+def test_nothing_outlives_the_trace(function):
+    trace = tracer.trace(function, np.ones((3, 3))).backward()
     _ = trace.ops, trace.diagram()
     inner = weakref.ref(trace._tape)
     gc.disable()
@@ -494,3 +501,90 @@ def test_a_partial_function_sees_what_its_own_module_sees():
         "exp",
     ]
     assert np.allclose(trace.gradient("W"), 0.5 * math.exp(1.5))
+
+
+def test_a_module_whose_names_are_a_kind_of_dict_of_its_own():
+    class Names(dict):
+        pass
+
+    namespace = Names(__name__="cells", np=np)
+    exec("def f(x): return np.sum(np.tanh(x))", namespace)
+    before = dict(namespace)
+    assert [op.rule for op in tracer.trace(namespace["f"], np.ones(3)).ops] == ["tanh", "sum"]
+    assert namespace == before
+
+
+def test_modules_are_put_back_where_one_of_them_cannot_be_read():
+    class Odd(str):
+        def __eq__(self, other):
+            if str.__eq__(self, other) and active:
+                raise KeyError("odd")
+            return str.__eq__(self, other)
+
+        __hash__ = str.__hash__
+
+    namespace, active = {"__name__": "cells", Odd("np"): np}, False
+    exec("def f(x): return np.sum(x)", namespace)
+    names = set(namespace)
+    active = True
+    with pytest.raises(KeyError):
+        tracer.trace(namespace["f"], np.ones(3))
+    active = False
+    assert set(namespace) == names and namespace["np"] is np
+
+
+IMPORTING = """
+import sys
+import numpy as np
+from statistics import mean
+
+def f(x):
+    assert "float" in globals() and "float" not in vars(sys.modules["statistics"])
+    return np.sum(np.tanh(x)) * mean([1.0, 2.0])
+"""
+
+
+def test_functions_of_libraries_that_a_program_imports_see_what_they_always_see(tmp_path):
+    (tmp_path / "importing.py").write_text(IMPORTING)
+    module = tracer.load(tmp_path / "importing.py")
+    trace = tracer.trace_call(module, "f(np.ones(3))")
+    assert [op.rule for op in trace.ops] == ["tanh", "sum", "multiply"]
+    assert trace._tape.notes is None
+
+
+def test_a_block_from_elsewhere_that_a_function_is_given_sees_the_traced_math():
+    elsewhere, here = {"__name__": "elsewhere"}, {"__name__": "here"}
+    exec("import math\ndef act(x): return math.exp(x)", elsewhere)
+    exec("import numpy as np\ndef f(x, act): return act(np.sum(x))", here)
+    for act in (tracer.block(elsewhere["act"]), partial(elsewhere["act"]), elsewhere["act"]):
+        trace = tracer.trace(here["f"], np.ones(3), act)
+        assert [op.rule for op in trace.ops] == ["sum", "exp"]
+        trace = tracer.trace(partial(here["f"], act=act), np.ones(3))
+        assert [op.rule for op in trace.ops] == ["sum", "exp"]
+
+
+def test_two_closures_of_one_function_both_reach_their_arrays():
+    def layer(W):
+        def inner(x):
+            return x @ W
+
+        return inner
+
+    first, second = layer(np.ones((3, 4))), layer(np.ones((4, 2)))
+    trace = tracer.trace(lambda x: np.sum(second(first(x))), np.ones((2, 3))).backward()
+    assert [leaf.name for leaf in trace._tape.leaves.values()] == ["x", "W", "W"]
+
+
+def test_dicts_as_deep_as_python_goes_get_their_arrays_back():
+    def nested(depth):
+        inner, dicts = {"w": np.ones(2)}, []
+        for _ in range(depth):
+            dicts.append(inner)
+            inner = {"w": np.ones(2), "in": inner}
+        return inner, dicts
+
+    for depth in (50, 600, 5000):
+        top, dicts = nested(depth)
+        with suppress(RecursionError):
+            tracer.trace(lambda x, p: np.sum(x * p["w"]), np.ones(2), top)
+        assert all(type(d["w"]) is np.ndarray for d in dicts)

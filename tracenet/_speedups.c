@@ -1,8 +1,9 @@
-/* The loops that every trace spends its time in, compiled.
+/* What every trace spends its time in, compiled.
  *
- * Nothing here is needed: each function takes the common case, and gives everything else to the
- * Python function that it was made with, which knows every case and writes the same records. Where
- * no compiler is at hand when tracenet is installed, the Python functions are all there is.
+ * Nothing here is needed: each function does the common case of what a Python function does, which
+ * knows every case and writes the same records. The others it leaves to that, by calling it or by
+ * the answer None; or the Python code asks only where the case is the common one. Where no compiler is
+ * at hand when tracenet is installed, the Python functions are all there is.
  *
  * Arrays, tapes and rules are the Python classes; their fields are reached where `__slots__` put
  * them. NumPy is used as any Python code uses it, so that nothing depends on its headers.
@@ -25,7 +26,7 @@ static PyTypeObject *Array, *Tape, *Rule, *Leaf, *Ndarray, *Float64, *Floating,
 static Py_ssize_t DATA, ID, TAPE, ALIAS;          /* of an Array */
 static Py_ssize_t OPEN, FRAME, CALL, VALUES, OPS, LEAVES; /* of a Tape */
 static Py_ssize_t BACKWARD, DIFFERENTIABLE;       /* of a Rule */
-static Py_ssize_t INTO, ARRAYS, SEEN, HELD, BACK, NUMBERS; /* of an Entrance */
+static Py_ssize_t ENTRANCE_TAPE, ARRAYS, SEEN, HELD, PUT_BACK; /* of an Entrance */
 static Py_ssize_t MARKED_DATA, MARKED_ROLE, MARKED_NAME;   /* of a Marked */
 static PyObject *no_settings, *read_, *role_;     /* compiled.NONE, memory.read, roles.role */
 static PyObject *state_;                          /* roles.holds_state */
@@ -523,7 +524,7 @@ static PyObject *
 twin_of(PyObject *entrance, PyObject *data, PyObject *name, PyObject *path, PyObject *contained,
         PyObject *said, Py_UCS4 letter)
 {
-    PyObject *tape = FIELD(entrance, INTO), *seen = FIELD(entrance, SEEN);
+    PyObject *tape = FIELD(entrance, ENTRANCE_TAPE), *seen = FIELD(entrance, SEEN);
     PyObject *address = PyLong_FromVoidPtr(data);
     PyObject *twin = address == NULL ? NULL : Py_XNewRef(PyDict_GetItemWithError(seen, address));
     if (address == NULL || twin != NULL || PyErr_Occurred()) {
@@ -554,28 +555,34 @@ twin_of(PyObject *entrance, PyObject *data, PyObject *name, PyObject *path, PyOb
     return twin;
 }
 
-/* Whether there are so many arguments, and the first two of these types, where one is given. */
+/* Whether a function got so many arguments, the first two of these types where one is given. */
 static int
-are(PyObject *const *args, Py_ssize_t count, Py_ssize_t expected, PyTypeObject *first,
-    PyTypeObject *second)
+are(const char *name, PyObject *const *args, Py_ssize_t count, Py_ssize_t expected,
+    PyTypeObject *first, PyTypeObject *second)
 {
-    if (count == expected && (first == NULL || Py_IS_TYPE(args[0], first))
-        && (second == NULL || Py_IS_TYPE(args[1], second))) {
-        return 1;
+    if (count != expected) {
+        PyErr_Format(PyExc_TypeError, "%s takes %zd arguments, got %zd", name, expected, count);
+        return 0;
     }
-    PyErr_Format(PyExc_TypeError, "expected %zd arguments, of the types that Python gives",
-                 expected);
-    return 0;
+    PyTypeObject *types[] = {first, second};
+    for (int i = 0; i < 2; i++) {
+        if (types[i] != NULL && !Py_IS_TYPE(args[i], types[i])) {
+            PyErr_Format(PyExc_TypeError, "%s takes a %s, got a %s", name, types[i]->tp_name,
+                         Py_TYPE(args[i])->tp_name);
+            return 0;
+        }
+    }
+    return 1;
 }
 
-/* Whether the classes are known; else an error. */
+/* Whether what is needed was said before, by the function of that name; else an error. */
 static int
-prepared(void)
+said_by(const char *name, void *needed)
 {
-    if (Tape == NULL || Entrance == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "prepare() was not called");
+    if (needed == NULL) {
+        PyErr_Format(PyExc_RuntimeError, "%s() was not called", name);
     }
-    return Tape != NULL && Entrance != NULL;
+    return needed != NULL;
 }
 
 /* The letter of an array that is taken in, 0 for anything else; 0 with an error too. */
@@ -590,19 +597,18 @@ taken_letter(PyObject *data)
 static int
 can_take(PyObject *entrance)
 {
-    if (!prepared()) {
+    if (!said_by("prepare_entrance", Entrance)) {
         return 0;
     }
     if (!Py_IS_TYPE(entrance, Entrance)) {
         PyErr_SetString(PyExc_TypeError, "arrays come in by an Entrance");
         return 0;
     }
-    PyObject *tape = field(entrance, INTO, Tape);
+    PyObject *tape = field(entrance, ENTRANCE_TAPE, Tape);
     return tape != NULL && field(tape, LEAVES, &PyDict_Type) != NULL
            && field(tape, VALUES, NULL) != NULL && field(entrance, SEEN, &PyDict_Type) != NULL
            && field(entrance, HELD, &PyList_Type) != NULL
-           && field(entrance, BACK, &PyList_Type) != NULL
-           && field(entrance, NUMBERS, &PyList_Type) != NULL
+           && field(entrance, PUT_BACK, &PyList_Type) != NULL
            && field(entrance, ARRAYS, NULL) != NULL;
 }
 
@@ -610,7 +616,7 @@ can_take(PyObject *entrance)
 static PyObject *
 twin(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
-    if (!are(args, count, 6, NULL, NULL)) {
+    if (!are("twin", args, count, 6, NULL, NULL)) {
         return NULL;
     }
     Py_UCS4 letter = can_take(args[0]) ? taken_letter(args[1]) : 0;
@@ -642,21 +648,27 @@ entered_as(PyObject *entrance, PyObject *x, PyObject *name, PyObject *path, PyOb
     if (PyErr_Occurred()) {
         return NULL;
     }
-    if (Py_IS_TYPE(x, Marked)) {
-        PyObject *data = field(x, MARKED_DATA, NULL), *role = field(x, MARKED_ROLE, NULL);
-        PyObject *own = field(x, MARKED_NAME, NULL);
-        if (data == NULL || role == NULL || own == NULL || (letter = taken_letter(data)) != 0) {
-            return letter == 0 ? NULL
-                               : twin_of(entrance, data,
-                                         PyUnicode_Check(own) && PyUnicode_GET_LENGTH(own) ? own : name,
-                                         path, contained, role, letter);
+    if (Py_IS_TYPE(x, Marked)) { /* what is called may write to it: its fields are held */
+        PyObject *data = Py_XNewRef(field(x, MARKED_DATA, NULL));
+        PyObject *role = Py_XNewRef(data == NULL ? NULL : field(x, MARKED_ROLE, NULL));
+        PyObject *own = Py_XNewRef(role == NULL ? NULL : field(x, MARKED_NAME, NULL));
+        PyObject *found = NULL;
+        if (own != NULL && (letter = taken_letter(data)) != 0) {
+            int named = PyUnicode_Check(own) && PyUnicode_GET_LENGTH(own) > 0;
+            found = twin_of(entrance, data, named ? own : name, path, contained, role, letter);
+        }
+        Py_XDECREF(data);
+        Py_XDECREF(role);
+        Py_XDECREF(own);
+        if (found != NULL || PyErr_Occurred()) {
+            return found;
         }
     }
-    if (!PyErr_Occurred() && PyDict_CheckExact(x) && PyUnicode_CheckExact(name)) {
+    if (PyDict_CheckExact(x) && PyUnicode_CheckExact(name)) {
         return enter_items(entrance, x, name, path) < 0 ? NULL : Py_NewRef(x);
     }
     PyObject *passed[] = {entrance, x, name, path, contained};
-    return PyErr_Occurred() ? NULL : PyObject_VectorcallMethod(s_slow, passed, 5, NULL);
+    return PyObject_VectorcallMethod(s_slow, passed, 5, NULL);
 }
 
 /* Exchanges what one place of a dict holds. */
@@ -689,7 +701,7 @@ enter_items(PyObject *entrance, PyObject *dict, PyObject *name, PyObject *path)
     int known = address == NULL ? -1 : PyDict_Contains(FIELD(entrance, SEEN), address);
     if (known != 0 || PyDict_SetItem(FIELD(entrance, SEEN), address, dict) < 0
         || PyList_Append(FIELD(entrance, HELD), dict) < 0
-        || PyList_Append(FIELD(entrance, BACK), dict) < 0) {
+        || PyList_Append(FIELD(entrance, PUT_BACK), dict) < 0) {
         Py_XDECREF(address);
         return known == 1 ? 0 : -1;
     }
@@ -719,17 +731,17 @@ enter_items(PyObject *entrance, PyObject *dict, PyObject *name, PyObject *path)
 static PyObject *
 enter(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
-    if (!are(args, count, 5, NULL, NULL)) {
+    if (!are("enter", args, count, 5, NULL, NULL)) {
         return NULL;
     }
     return can_take(args[0]) ? entered_as(args[0], args[1], args[2], args[3], args[4]) : NULL;
 }
 
-/* Puts plain arrays back into a dict; `unwrap(item, done)` knows what else may be in it. */
+/* Puts plain arrays back into a dict; `unwrap(item, how)` knows what else may be in it. */
 static PyObject *
 put_back(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
-    if (!prepared() || !are(args, count, 3, &PyDict_Type, NULL)) {
+    if (!said_by("prepare", Array) || !are("put_back", args, count, 3, &PyDict_Type, NULL)) {
         return NULL;
     }
     PyObject *dict = args[0], *items = PyDict_Items(dict);
@@ -776,7 +788,8 @@ reached_as(PyObject *x)
 static PyObject *
 reaches(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
-    if (!prepared() || !are(args, count, 2, &PyFunction_Type, &PyTuple_Type)) {
+    if (!said_by("prepare_entrance", Deque)
+        || !are("reaches", args, count, 2, &PyFunction_Type, &PyTuple_Type)) {
         return NULL;
     }
     PyObject *closure = PyFunction_GET_CLOSURE(args[0]), *globals = PyFunction_GET_GLOBALS(args[0]);
@@ -822,7 +835,7 @@ exchange(PyObject *twins, Py_ssize_t i, PyObject **name, PyObject **plain, PyObj
 static PyObject *
 swap(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
-    if (!prepared() || !are(args, count, 2, &PyDict_Type, &PyList_Type)) {
+    if (!said_by("prepare", absent) || !are("swap", args, count, 2, &PyDict_Type, &PyList_Type)) {
         return NULL;
     }
     PyObject *namespace = args[0], *twins = args[1], *name, *plain, *other, *done = NULL;
@@ -847,7 +860,8 @@ swap(PyObject *module, PyObject *const *args, Py_ssize_t count)
 static PyObject *
 unswap(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
-    if (!prepared() || !are(args, count, 2, &PyDict_Type, &PyList_Type)) {
+    if (!said_by("prepare", absent)
+        || !are("unswap", args, count, 2, &PyDict_Type, &PyList_Type)) {
         return NULL;
     }
     PyObject *namespace = args[0], *twins = args[1], *name, *plain, *other;
@@ -947,7 +961,8 @@ spread(PyObject *module, PyObject *args)
 static PyObject *
 differentiable(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
-    if (!prepared() || !are(args, count, 2, &PyDict_Type, &PyList_Type)) {
+    if (!said_by("prepare", Ndarray)
+        || !are("differentiable", args, count, 2, &PyDict_Type, &PyList_Type)) {
         return NULL;
     }
     PyObject *leaves = args[0], *values = args[1], *key, *leaf;
@@ -1073,7 +1088,7 @@ shaped(PyObject *piece, PyObject *x, PyObject **made)
 
 /* A gradient in the shape and dtype of what it is the gradient of. Takes over `piece`. */
 static PyObject *
-fitted(Walk *walk, PyObject *piece, PyObject *x)
+fitted(PyObject *piece, PyObject *x)
 {
     int fits;
     if (Py_IS_TYPE(piece, Ndarray) && Py_IS_TYPE(x, Ndarray)) {
@@ -1123,7 +1138,7 @@ mirrored(Walk *walk, PyObject *op, PyObject *backward, PyObject *g, PyObject *an
         PyObject *piece = PyDict_GET_SIZE(settings) == 0
                               ? PyObject_Vectorcall(function, given, 2 + count, NULL)
                               : PyObject_VectorcallDict(function, given, 2 + count, settings);
-        piece = piece == NULL ? NULL : fitted(walk, piece, operands[i]);
+        piece = piece == NULL ? NULL : fitted(piece, operands[i]);
         if (piece == NULL || PyList_Append(walk->values, piece) < 0) {
             Py_XDECREF(piece);
             return NULL;
@@ -1387,9 +1402,9 @@ prepare_entrance(PyObject *module, PyObject *args)
     PyObject *state;
     if (!PyArg_ParseTuple(args, "O!O!O!O:prepare_entrance", &PyType_Type, &entrance, &PyType_Type,
                           &marked, &PyType_Type, &deque, &state)
-        || !found(entrance, "tape", &INTO) || !found(entrance, "arrays", &ARRAYS)
+        || !found(entrance, "tape", &ENTRANCE_TAPE) || !found(entrance, "arrays", &ARRAYS)
         || !found(entrance, "_seen", &SEEN) || !found(entrance, "_held", &HELD)
-        || !found(entrance, "put_back", &BACK) || !found(entrance, "_numbers", &NUMBERS)
+        || !found(entrance, "put_back", &PUT_BACK)
         || !found(marked, "data", &MARKED_DATA) || !found(marked, "role", &MARKED_ROLE)
         || !found(marked, "name", &MARKED_NAME)) {
         return NULL;
@@ -1418,7 +1433,7 @@ static PyMethodDef functions[] = {
     {"enter", (PyCFunction)(void (*)(void))enter, METH_FASTCALL,
      "enter(entrance, x, name, path, contained): see Entrance.enter."},
     {"put_back", (PyCFunction)(void (*)(void))put_back, METH_FASTCALL,
-     "put_back(dict, unwrap, done): plain arrays for traced ones."},
+     "put_back(dict, unwrap, how): plain arrays for traced ones; the rest is given to unwrap."},
     {"reaches", (PyCFunction)(void (*)(void))reaches, METH_FASTCALL,
      "reaches(function, names): see reaching.reach."},
     {"swap", (PyCFunction)(void (*)(void))swap, METH_FASTCALL,

@@ -148,7 +148,8 @@ class _Walk:
 
     def _at_places(self, k: int, gradient: int) -> bool:
         if self._places is None:
-            self._places = Places(self.tape, self.result, self.leads, _fitted, self.meet)
+            meet = partial(_add, self.tape, self.result)  # not a method: that would be a cycle
+            self._places = Places(self.tape, self.result, self.leads, _fitted, meet)
         return self._places.mirror(k, gradient)
 
     def meet(self, id: int, gradient: int) -> None:

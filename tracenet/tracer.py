@@ -134,10 +134,9 @@ def _run(
 def _recorded(
     tape: Tape, function: Any, args: list[Any], kwargs: dict[str, Any], entrance: Entrance
 ) -> Any:
-    modules = program(function, entrance.others)
-    if tape.notes is None and has_backward(modules):
+    done = swap(program(function, entrance.others))
+    if tape.notes is None and has_backward([module for module, _ in done]):
         tape.notes = Notes()
-    done = swap(modules)
     try:
         tape.begin(sys._getframe())
         return function(*args, **kwargs)

@@ -167,7 +167,9 @@ unary(
 @cache
 def _one(dtype: Any) -> Any:
     """1 as an array: to make one of the number takes NumPy twice as long as a small operation."""
-    return np.ones((), dtype)
+    one = np.ones((), dtype)
+    one.flags.writeable = False
+    return one
 
 
 def _tanh(g: Any, out: Any, x: Any) -> Any:

@@ -127,6 +127,9 @@ class Array:
         return self.copy()  # type: ignore[attr-defined,no-any-return]
 
 
+PLAIN = {Array, np.ndarray, dict, list, tuple, float, int, str, bool, type(None)}
+"""Types of what says nothing about which modules belong to the program that is traced."""
+
 _BINARY = opcode.opmap["BINARY_OP"]
 _REMAINDER = (6, 19)  # what `%` and `%=` are to it
 

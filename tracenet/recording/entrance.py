@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .array import Array
+from .array import PLAIN, Array
 from .compiled import speedups
 from .reaching import of_class
 from .roles import holds_state
@@ -24,7 +24,7 @@ from .roles import role as role_of
 from .tape import Leaf, Tape
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)  # not frozen: that is slow to make
 class Marked:
     """An array with what `tracer.input`, `parameter` or `constant` said of it."""
 
@@ -62,7 +62,7 @@ class Entrance:
         self.put_back: list[Any] = []  # containers that get plain arrays again at the end
         self.undo: list[Callable[[], Any]] = []  # what else is put back at the end
         self.kinds: set[type] = set()  # the classes of the user's objects that were entered
-        self.others: list[Any] = []  # functions that were given, and an object of each such class
+        self.others: list[Any] = []  # what was given whose module may belong to the program
         self._numbers: list[tuple[Any, Any, str, Any]] = []  # floats in containers and objects
 
     # ------------------------------------------------------------------ in
@@ -78,11 +78,18 @@ class Entrance:
         named: dict[str, Any] = {}
         floats = False
         for arg, name in zip(args, called):
-            wrapped.append(_entered(self, arg, name, name, False))
-            floats = floats or type(arg) is float
+            new = _entered(self, arg, name, name, False)
+            wrapped.append(new)
+            if type(new) not in PLAIN:
+                self.others.append(new)
+            elif type(new) is float:
+                floats = True
         for key, arg in kwargs.items():
-            named[key] = _entered(self, arg, key, key, False)
-            floats = floats or type(arg) is float
+            new = named[key] = _entered(self, arg, key, key, False)
+            if type(new) not in PLAIN:
+                self.others.append(new)
+            elif type(new) is float:
+                floats = True
         if type(function) is not FunctionType:
             if isinstance(function, MethodType) and is_plain(function.__self__):
                 self._container(function.__self__, "", "")
@@ -129,12 +136,11 @@ class Entrance:
         return _entered(self, x, name, path, contained)
 
     def _enter(self, x: Any, name: str, path: Any, contained: bool | None) -> Any:
+        """The same for anything; where the commonest is compiled, that calls this for the rest."""
         kind = type(x)
         if kind is np.ndarray and x.dtype.kind != "O":
             return self.array(x, name, path, None, contained)
-        if kind in _ATOMS or kind is MethodType:
-            if contained is False and kind in _FUNCTIONS:
-                self.others.append(x)
+        if kind in _ATOMS:
             return x
         if kind is Marked:
             return self.array(x.data, x.name or name, path, x.role, contained)
@@ -251,13 +257,14 @@ class Entrance:
         """Puts plain arrays back into every container that was entered."""
         for undo in reversed(self.undo):
             undo()
-        done: set[int] = set()
-        for container in self.put_back:
-            unwrap(container, done)
+        _Unwrapping().all(self.put_back)
 
     def snapshot(self, tree: Any) -> Any:
         """A result with plain arrays for traced ones."""
-        return unwrap(tree, set())
+        unwrapping = _Unwrapping()
+        plain = unwrap(tree, unwrapping)
+        unwrapping.all([])
+        return plain
 
 
 _entered: Callable[..., Any] = Entrance._enter
@@ -266,7 +273,6 @@ if speedups is not None:
     _entered = speedups.enter  # which calls `_enter` for what is not common
 _new = object.__new__
 _leaf = tuple.__new__  # a third of the cost of Leaf(…), and every trace pays it
-_FUNCTIONS = {FunctionType, MethodType}
 _ATOMS = {float, int, str, bool, type(None), FunctionType, bytes, complex, range, type}
 
 
@@ -321,8 +327,25 @@ def attributes(x: Any) -> list[tuple[str, Any]]:
     return found
 
 
-def unwrap(x: Any, done: set[int]) -> Any:
-    """Plain data in place of traced arrays, in place in dicts, lists and objects."""
+class _Unwrapping:
+    """Containers that get plain data again, each once, and one after the other: never going deep."""
+
+    __slots__ = ("done", "todo")
+
+    def __init__(self) -> None:
+        self.done: set[int] = set()
+        self.todo: list[Any] = []
+
+    def all(self, containers: list[Any]) -> None:
+        """These, and all that was found in them."""
+        for x in containers:
+            unwrap(x, self)
+        while self.todo:
+            _unwrap_inside(self.todo.pop(), self)
+
+
+def unwrap(x: Any, unwrapping: _Unwrapping) -> Any:
+    """Plain data in place of a traced array; dicts, lists and objects are to be looked into."""
     kind = type(x)
     if kind is Array:
         return x.data
@@ -331,31 +354,31 @@ def unwrap(x: Any, done: set[int]) -> Any:
     if kind is np.ndarray and x.dtype != object:
         return x
     if isinstance(x, tuple):
-        items = [unwrap(item, done) for item in x]
+        items = [unwrap(item, unwrapping) for item in x]
         if any(new is not old for new, old in zip(items, x)):
             return tuple(items) if kind is tuple else kind(*items)
-    elif id(x) not in done:
-        done.add(id(x))
-        _unwrap_inside(x, done)
+    elif id(x) not in unwrapping.done:
+        unwrapping.done.add(id(x))
+        unwrapping.todo.append(x)
     return x
 
 
-def _unwrap_inside(x: Any, done: set[int]) -> None:
-    """The same for what a container holds."""
+def _unwrap_inside(x: Any, unwrapping: _Unwrapping) -> None:
+    """Puts plain data into a container, in place."""
     if speedups is not None and type(x) is dict:
-        speedups.put_back(x, unwrap, done)
+        speedups.put_back(x, unwrap, unwrapping)
     elif isinstance(x, (dict, list, deque)):
         for key, item in list(x.items() if isinstance(x, dict) else enumerate(x)):
-            new = item.data if type(item) is Array else unwrap(item, done)
+            new = item.data if type(item) is Array else unwrap(item, unwrapping)
             if new is not item:
                 x[key] = new
     elif isinstance(x, np.ndarray):
         for i, item in enumerate(x.flat):
-            new = unwrap(item, done)
+            new = unwrap(item, unwrapping)
             if new is not item:
                 x[np.unravel_index(i, x.shape)] = new
     elif is_plain(x):
         for name, item in attributes(x):
-            new = unwrap(item, done)
+            new = unwrap(item, unwrapping)
             if new is not item:
                 object.__setattr__(x, name, new)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .array import Array
+from .array import PLAIN, Array
 from .compiled import speedups
 from .roles import holds_state
 from .tape import foreign
@@ -68,7 +68,7 @@ def reach(entrance: Any, function: Any) -> None:
     That are the variables of its closure, its defaults, and the globals that its code names.
     """
     given = len(entrance.tape.leaves)
-    todo, seen = [function], set()  # of ids: the functions stay while this runs
+    todo, seen = [function], set()  # of ids: what is reached stays while this runs
     while todo:
         f = todo.pop()
         if type(f) is not FunctionType:
@@ -80,10 +80,10 @@ def reach(entrance: Any, function: Any) -> None:
                 f = getattr(type(f), "__call__", None)
             if not isinstance(f, FunctionType):
                 continue
-        code = f.__code__
-        if id(code) in seen:
+        if id(f) in seen:
             continue
-        seen.add(id(code))
+        seen.add(id(f))
+        code = f.__code__
         names = _own_names(code)
         if names is None:
             continue
@@ -122,6 +122,7 @@ def bound(entrance: Any, function: Any) -> Any:
     names = code.co_varnames if code is not None else [f"x{i}" for i in range(len(function.args))]
     args = [entrance.enter(x, name, name, False) for x, name in zip(function.args, names)]
     kwargs = {name: entrance.enter(x, name, name, False) for name, x in function.keywords.items()}
+    entrance.others += [x for x in (*args, *kwargs.values()) if type(x) not in PLAIN]
     return partial(inner, *args, **kwargs)
 
 

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .array import Array
+from .array import PLAIN
 from .blocks import Block, partner_name
 from .calling import vectorized
 from .calls import foreign_rule
@@ -35,40 +35,51 @@ _known: dict[int, Module] = {}
 _programs: dict[int, tuple[dict[str, Any], int, list[Module]]] = {}
 
 Twins = list[tuple[str, Any, Any]]
-Swap = list[tuple[dict[str, Any], Twins]]
 
 
 class Module(NamedTuple):
     """A module of the program, and what was found out of it when it had so many names.
 
-    twins: `(name, what it holds, what it holds while a trace runs)`. backward: whether it has
-    backward code of its own.
+    twins: `(name, what it holds, what it holds while a trace runs)`. pairs: the backward functions
+    that some of those call. backward: whether it has backward code of its own.
     """
 
     namespace: dict[str, Any]
     names: int
     twins: Twins
+    pairs: list[tuple[str, Any]]
     backward: bool
+
+
+Swap = list[tuple[Module, Twins]]
 
 
 def swap(modules: Iterable[Module]) -> Swap:
     """Gives these modules the traced namespaces; returns what `unswap` needs."""
-    done = []
-    for namespace, _, twins, _ in modules:
-        taken = _given(namespace, twins)
-        if taken is not twins:  # a function was defined anew, as in a notebook
-            _taken(namespace, taken)
-            del _known[id(namespace)]
-            _programs.clear()
-            taken = _given(namespace, _know(namespace).twins)
-        done.append((namespace, taken))
+    done: Swap = []
+    for module in modules:
+        try:
+            taken = _given(module.namespace, module.twins)
+            if taken is not module.twins or (module.pairs and _paired_anew(module)):
+                _taken(module.namespace, taken)  # a function was defined anew, as in a notebook
+                _forget(module.namespace)
+                module = _know(module.namespace)
+                taken = _given(module.namespace, module.twins)
+        except BaseException:
+            unswap([*done, (module, module.twins)])
+            raise
+        done.append((module, taken))
     return done
 
 
 def unswap(done: Swap) -> None:
     """Puts everything back, except what the code itself changed in the meantime."""
-    for namespace, twins in reversed(done):
-        _taken(namespace, twins)
+    for module, twins in reversed(done):
+        _taken(module.namespace, twins)
+
+
+def _paired_anew(module: Module) -> bool:
+    return any(module.namespace.get(name) is not function for name, function in module.pairs)
 
 
 def _give(namespace: dict[str, Any], twins: Twins) -> Twins:
@@ -88,20 +99,39 @@ def _take(namespace: dict[str, Any], twins: Twins) -> None:
                 namespace[name] = plain
 
 
-_given = _give if speedups is None else speedups.swap
-_taken = _take if speedups is None else speedups.unswap
+def _given(namespace: dict[str, Any], twins: Twins) -> Twins:
+    compiled = speedups is not None and type(namespace) is dict
+    return speedups.swap(namespace, twins) if compiled else _give(namespace, twins)
+
+
+def _taken(namespace: dict[str, Any], twins: Twins) -> None:
+    compiled = speedups is not None and type(namespace) is dict
+    (speedups.unswap if compiled else _take)(namespace, twins)
+
+
+def _forget(namespace: dict[str, Any]) -> None:
+    _known.pop(id(namespace), None)
+    _programs.clear()
 
 
 def _know(namespace: dict[str, Any]) -> Module:
     known = _known.get(id(namespace))
-    if known is None or known[1] != len(namespace) or known[0] is not namespace:
+    if known is None or known.names != len(namespace) or known.namespace is not namespace:
         found = [
             (name, value, twin)
             for name, value in list(namespace.items())
             if (twin := _twin(name, value, namespace)) is not None
         ]
+        pairs = [
+            (other, namespace[other])
+            for name, _, twin in found
+            if type(twin) is Block and (other := _partner(name, namespace))
+        ]
         found += [(name, ABSENT, twin) for name, twin in BUILTINS.items() if name not in namespace]
-        known = Module(namespace, len(namespace), found, _has_backward(namespace))
+        if len(_known) > 256:  # what a module holds is not kept for ever
+            _known.clear()
+            _programs.clear()
+        known = Module(namespace, len(namespace), found, pairs, _has_backward(namespace))
         _known[id(namespace)] = known
     return known
 
@@ -139,13 +169,16 @@ def _function(value: Any) -> Any:
 
 
 def _paired(name: str, function: FunctionType, namespace: dict[str, Any]) -> Any:
-    other = partner_name(name)
-    backward = namespace.get(other) if other else None
-    if isinstance(backward, FunctionType):
-        return Block(function, name, backward, by_name=True)
-    backward = namespace.get(f"{name}_backward")
-    if isinstance(backward, FunctionType) and not name.endswith("_backward"):
-        return Block(function, name, backward, by_name=True)
+    other = _partner(name, namespace)
+    return Block(function, name, namespace[other], by_name=True) if other else None
+
+
+def _partner(name: str, namespace: dict[str, Any]) -> str | None:
+    """The name of the backward function that a module has for a forward function."""
+    own = "" if name.endswith("_backward") else f"{name}_backward"
+    for other in (partner_name(name), own):
+        if other and isinstance(namespace.get(other), FunctionType):
+            return other
     return None
 
 
@@ -162,7 +195,7 @@ _named_backward = re.compile(
 def has_backward(modules: Iterable[Module]) -> bool:
     """Whether a program has backward code of its own, going by the names of its functions."""
     for module in modules:  # noqa: SIM110  any() takes twice as long, and every trace asks this
-        if module[3]:
+        if module.backward:
             return True
     return False
 
@@ -184,7 +217,7 @@ def program(function: Any, given: Iterable[Any] = ()) -> list[Module]:
     known = _programs.get(id(start))
     if known is not None and known[0] is start and known[1] == loaded:
         for module in known[2]:
-            if module[1] != len(module[0]):
+            if module.names != len(module.namespace):
                 break
         else:
             return known[2]
@@ -198,14 +231,11 @@ def program(function: Any, given: Iterable[Any] = ()) -> list[Module]:
 def _program(things: Iterable[Any]) -> list[Module]:
     found: dict[int, dict[str, Any]] = {}
     for thing in things:
-        own = None if type(thing) in _PLAIN else _namespace(thing)
+        own = None if type(thing) in PLAIN else _namespace(thing)
         if own is not None and id(own) not in found:
             found[id(own)] = own
             found.update(_with_others(own))
     return [_know(namespace) for namespace in found.values()]
-
-
-_PLAIN = {Array, np.ndarray, dict, list, tuple, float, int, str, bool, type(None)}
 
 
 def _with_others(namespace: dict[str, Any]) -> dict[int, dict[str, Any]]:
