@@ -80,7 +80,7 @@ def test_the_picture_of_a_turn(tmp_path):
     assert result.exit_code == 0, result.output
     nodes = json.loads(out.read_text())["nodes"]
     updates = [node for node in nodes if node["kind"] == "update"]
-    assert "w1:=w1−α·dw1" in json.dumps(updates, ensure_ascii=False).replace(" ", "")
+    assert "w[1]:=w[1]−α·dw[1]" in json.dumps(updates, ensure_ascii=False).replace(" ", "")
     assert len([n for n in nodes if n["kind"] == "backward"]) == 2
     assert len([n for n in nodes if n["kind"] == "loss"]) == 1
 

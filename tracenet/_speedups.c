@@ -2,8 +2,8 @@
  *
  * Nothing here is needed: each function does the common case of what a Python function does, which
  * knows every case and writes the same records. The others it leaves to that, by calling it or by
- * the answer None; or the Python code asks only where the case is the common one. Where no compiler is
- * at hand when tracenet is installed, the Python functions are all there is.
+ * the answer None; or the Python code asks only where the case is the common one. Where no compiler
+ * is at hand when tracenet is installed, the Python functions are all there is.
  *
  * Arrays, tapes and rules are the Python classes; their fields are reached where `__slots__` put
  * them. NumPy is used as any Python code uses it, so that nothing depends on its headers.
@@ -37,7 +37,7 @@ static PyObject *absent;                          /* compiled.ABSENT */
 static PyObject *float64;                         /* the one dtype of nearly all arrays */
 static Py_ssize_t copied_bytes;                   /* tape.KEPT_BYTES */
 static PyObject *s_copy, *s_enter, *s_given, *s_shape, *s_dtype, *s_kind, *s_ndim, *s_nbytes,
-    *s_parameter, *s_input, *s_slow, *s_item, *s_odd, *s_meet,
+    *s_parameter, *s_input, *s_enter_any, *s_item, *s_odd, *s_meet,
     *s_drop, *minus_one;
 
 /* ------------------------------------------------------------------ recording */
@@ -126,7 +126,7 @@ value_of(PyObject *x, PyObject *tape)
 
 /* Sees to it that the tape stands at the call that the program is in; that frame, borrowed. */
 static PyFrameObject *
-entered(PyObject *tape)
+at_frame(PyObject *tape)
 {
     PyFrameObject *frame = PyEval_GetFrame(); /* compiled code has none: it is the program's own */
     if (frame == NULL) {
@@ -202,7 +202,7 @@ of_two(Recorder *self, PyObject *tape, PyObject *first, PyObject *second)
     if (data == NULL || FIELD(tape, OPEN) != Py_True) { /* the trace has ended meanwhile */
         return data;
     }
-    PyFrameObject *frame = entered(tape);
+    PyFrameObject *frame = at_frame(tape);
     PyObject *x = frame == NULL ? NULL : value_of(first, tape);
     PyObject *y = x == NULL ? NULL : value_of(second, tape);
     PyObject *result = NULL;
@@ -274,7 +274,7 @@ call_one(PyObject *callable, PyObject *const *args, size_t count, PyObject *name
     PyObject *result = NULL;
     PyObject *data = PyObject_Vectorcall(self->function, passed, 1, names);
     Py_DECREF(passed[0]);
-    PyFrameObject *frame = data == NULL ? NULL : entered(tape);
+    PyFrameObject *frame = data == NULL ? NULL : at_frame(tape);
     PyObject *x = frame == NULL ? NULL : value_of(args[0], tape);
     if (x != NULL) {
         PyObject *ins = PyTuple_Pack(1, x);
@@ -505,7 +505,8 @@ role_of(PyObject *data, PyObject *name, PyObject *contained, Py_UCS4 letter)
     if (role != NULL || PyErr_Occurred()) {
         return role;
     }
-    PyObject *asked[] = {name, contained, floating ? Py_True : Py_False, single ? Py_True : Py_False};
+    PyObject *asked[] = {name, contained, floating ? Py_True : Py_False,
+                         single ? Py_True : Py_False};
     role = PyObject_Vectorcall(role_, asked, 4, NULL);
     if (role != NULL && known != NULL) {
         if (PyDict_GET_SIZE(known) >= REMEMBERED) {
@@ -636,7 +637,7 @@ static int enter_items(PyObject *entrance, PyObject *dict, PyObject *name, PyObj
 
 /* What stands for anything that comes in while a trace runs: see Entrance.enter. */
 static PyObject *
-entered_as(PyObject *entrance, PyObject *x, PyObject *name, PyObject *path, PyObject *contained)
+stand_in(PyObject *entrance, PyObject *x, PyObject *name, PyObject *path, PyObject *contained)
 {
     if (is_atom(x)) {
         return Py_NewRef(x);
@@ -668,7 +669,7 @@ entered_as(PyObject *entrance, PyObject *x, PyObject *name, PyObject *path, PyOb
         return enter_items(entrance, x, name, path) < 0 ? NULL : Py_NewRef(x);
     }
     PyObject *passed[] = {entrance, x, name, path, contained};
-    return PyObject_VectorcallMethod(s_slow, passed, 5, NULL);
+    return PyObject_VectorcallMethod(s_enter_any, passed, 5, NULL);
 }
 
 /* Exchanges what one place of a dict holds. */
@@ -686,7 +687,7 @@ enter_item(PyObject *entrance, PyObject *dict, PyObject *name, PyObject *path, P
         return 0;
     }
     PyObject *place = PyTuple_Pack(2, path, key);
-    PyObject *found = place == NULL ? NULL : entered_as(entrance, held, key, place, kept);
+    PyObject *found = place == NULL ? NULL : stand_in(entrance, held, key, place, kept);
     int bad = found == NULL || (found != held && PyDict_SetItem(dict, key, found) < 0);
     Py_XDECREF(place);
     Py_XDECREF(found);
@@ -734,7 +735,7 @@ enter(PyObject *module, PyObject *const *args, Py_ssize_t count)
     if (!are("enter", args, count, 5, NULL, NULL)) {
         return NULL;
     }
-    return can_take(args[0]) ? entered_as(args[0], args[1], args[2], args[3], args[4]) : NULL;
+    return can_take(args[0]) ? stand_in(args[0], args[1], args[2], args[3], args[4]) : NULL;
 }
 
 /* Puts plain arrays back into a dict; `unwrap(item, how)` knows what else may be in it. */
@@ -800,8 +801,9 @@ reaches(PyObject *module, PyObject *const *args, Py_ssize_t count)
         return found == NULL && PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
     }
     for (Py_ssize_t i = 0; i < cells + names; i++) {
-        PyObject *value = i < cells ? PyCell_GET(PyTuple_GET_ITEM(closure, i))
-                                    : PyDict_GetItemWithError(globals, PyTuple_GET_ITEM(args[1], i - cells));
+        PyObject *value, *name = i < cells ? NULL : PyTuple_GET_ITEM(args[1], i - cells);
+        value = name == NULL ? PyCell_GET(PyTuple_GET_ITEM(closure, i))
+                             : PyDict_GetItemWithError(globals, name);
         char what = value == NULL ? 0 : reached_as(value);
         if (PyErr_Occurred() || (what == 'f' && PyList_Append(found, value) < 0)) {
             Py_DECREF(found);
@@ -872,7 +874,8 @@ unswap(PyObject *module, PyObject *const *args, Py_ssize_t count)
         PyObject *now = PyDict_GetItemWithError(namespace, name);
         int bad = 0;
         if (now == other) {
-            bad = plain == absent ? PyDict_DelItem(namespace, name) : PyDict_SetItem(namespace, name, plain);
+            bad = plain == absent ? PyDict_DelItem(namespace, name)
+                                  : PyDict_SetItem(namespace, name, plain);
         }
         if (bad < 0 || PyErr_Occurred()) {
             return NULL;
@@ -979,7 +982,8 @@ differentiable(PyObject *module, PyObject *const *args, Py_ssize_t count)
         Py_UCS4 letter = array ? kind_of(data) : 0;
         bad = array && letter == 0;
         if (PyTuple_GET_ITEM(leaf, 2) == Py_None
-            || !(array ? letter == 'f' : PyFloat_Check(data) || PyObject_TypeCheck(data, Floating))) {
+            || !(array ? letter == 'f'
+                       : PyFloat_Check(data) || PyObject_TypeCheck(data, Floating))) {
             continue;
         }
         arrays = arrays || array;
@@ -1033,7 +1037,8 @@ is_there(PyObject *x)
 static int
 same_dtype(PyObject *x, PyObject *y)
 {
-    PyObject *a = PyObject_GetAttr(x, s_dtype), *b = a == NULL ? NULL : PyObject_GetAttr(y, s_dtype);
+    PyObject *a = PyObject_GetAttr(x, s_dtype);
+    PyObject *b = a == NULL ? NULL : PyObject_GetAttr(y, s_dtype);
     int same = b == NULL ? -1 : a == b;
     Py_XDECREF(a);
     Py_XDECREF(b);
@@ -1344,8 +1349,9 @@ prepare(PyObject *module, PyObject *args)
     PyTypeObject *array, *tape, *rule, *leaf, *ndarray, *double_, *floating;
     PyObject *none, *read, *role, *sum, *missing, *dtype;
     Py_ssize_t bytes;
-    if (!PyArg_ParseTuple(args, "O!O!O!O!O!O!O!O!OOOOOn:prepare", &PyType_Type, &array, &PyType_Type,
-                          &tape, &PyType_Type, &rule, &PyType_Type, &leaf, &PyType_Type, &ndarray,
+    if (!PyArg_ParseTuple(args, "O!O!O!O!O!O!O!O!OOOOOn:prepare", &PyType_Type, &array,
+                          &PyType_Type, &tape, &PyType_Type, &rule, &PyType_Type, &leaf,
+                          &PyType_Type, &ndarray,
                           &PyType_Type, &double_, &PyType_Type, &floating, &PyDict_Type, &none,
                           &read, &role, &sum, &missing, &dtype, &bytes)) {
         return NULL;
@@ -1438,7 +1444,8 @@ static PyMethodDef functions[] = {
      "reaches(function, names): see reaching.reach."},
     {"swap", (PyCFunction)(void (*)(void))swap, METH_FASTCALL,
      "swap(namespace, twins): gives a module its twins; those (name, plain, twin) that it took."},
-    {"unswap", (PyCFunction)(void (*)(void))unswap, METH_FASTCALL, "unswap(namespace, twins): takes them from it again."},
+    {"unswap", (PyCFunction)(void (*)(void))unswap, METH_FASTCALL,
+     "unswap(namespace, twins): takes them from it again."},
     {"differentiable", (PyCFunction)(void (*)(void))differentiable, METH_FASTCALL,
      "differentiable(leaves, values): see trace._differentiable."},
     {"spread", spread, METH_VARARGS, "spread(marks, ops, stop): see backward._leading_to."},
@@ -1460,7 +1467,7 @@ PyInit__speedups(void)
                  {&s_dtype, "dtype"}, {&s_kind, "kind"},   {&s_ndim, "ndim"},
                  {&s_copy, "copy"},   {&s_nbytes, "nbytes"},
                  {&s_parameter, "parameter"}, {&s_input, "input"},
-                 {&s_slow, "_enter"}, {&s_item, "_item"},
+                 {&s_enter_any, "_enter"}, {&s_item, "_item"},
                  {&s_odd, "odd"}, {&s_meet, "meet"}, {&s_drop, "drop"}};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         if ((*words[i].place = PyUnicode_InternFromString(words[i].text)) == NULL) {

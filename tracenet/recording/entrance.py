@@ -43,16 +43,8 @@ class Entrance:
     """
 
     __slots__ = (
-        "_held",
-        "_numbers",
-        "_seen",
-        "arrays",
-        "kinds",
-        "others",
-        "put_back",
-        "tape",
-        "undo",
-    )
+        "_held", "_numbers", "_seen", "arrays", "kinds", "others", "put_back", "tape", "undo",
+    )  # fmt: skip
 
     def __init__(self, tape: Tape) -> None:
         self.tape = tape
