@@ -53,7 +53,7 @@ class Trace:
         self._tape = tape
         self._outputs = outputs
         self._recorded = len(tape.ops)
-        self._sizes = len(tape.values), len(tape.ops), len(tape.calls)
+        self._sizes = len(tape.values), self._recorded, len(tape.calls)
         self._replays: list[Replay] = []
         self._updates: list[tuple[int, int, int, int, int]] = []
         self.title = title

@@ -135,7 +135,7 @@ def _recorded(
     tape: Tape, function: Any, args: list[Any], kwargs: dict[str, Any], entrance: Entrance
 ) -> Any:
     done = swap(program(function, entrance.others))
-    if tape.notes is None and has_backward([module for module, _ in done]):
+    if tape.notes is None and has_backward(done):
         tape.notes = Notes()
     try:
         tape.begin(sys._getframe())

@@ -249,13 +249,13 @@ class Entrance:
         """Puts plain arrays back into every container that was entered."""
         for undo in reversed(self.undo):
             undo()
-        _Unwrapping().all(self.put_back)
+        _put_back_all(self.put_back, (set(), []))
 
     def snapshot(self, tree: Any) -> Any:
         """A result with plain arrays for traced ones."""
-        unwrapping = _Unwrapping()
-        plain = unwrap(tree, unwrapping)
-        unwrapping.all([])
+        way: _Way = (set(), [])
+        plain = unwrap(tree, way)
+        _put_back_all([], way)
         return plain
 
 
@@ -319,24 +319,21 @@ def attributes(x: Any) -> list[tuple[str, Any]]:
     return found
 
 
-class _Unwrapping:
-    """Containers that get plain data again, each once, and one after the other: never going deep."""
-
-    __slots__ = ("done", "todo")
-
-    def __init__(self) -> None:
-        self.done: set[int] = set()
-        self.todo: list[Any] = []
-
-    def all(self, containers: list[Any]) -> None:
-        """These, and all that was found in them."""
-        for x in containers:
-            unwrap(x, self)
-        while self.todo:
-            _unwrap_inside(self.todo.pop(), self)
+_Way = tuple[set[int], list[Any]]
+"""The containers that were found, by their `id`s, and those that are to be looked into: one after the
+other, so that nothing goes deep."""
 
 
-def unwrap(x: Any, unwrapping: _Unwrapping) -> Any:
+def _put_back_all(containers: list[Any], way: _Way) -> None:
+    """Puts plain data into these, and into all that is found in them."""
+    for x in containers:
+        unwrap(x, way)
+    todo = way[1]
+    while todo:
+        _unwrap_inside(todo.pop(), way)
+
+
+def unwrap(x: Any, way: _Way) -> Any:
     """Plain data in place of a traced array; dicts, lists and objects are to be looked into."""
     kind = type(x)
     if kind is Array:
@@ -346,31 +343,31 @@ def unwrap(x: Any, unwrapping: _Unwrapping) -> Any:
     if kind is np.ndarray and x.dtype != object:
         return x
     if isinstance(x, tuple):
-        items = [unwrap(item, unwrapping) for item in x]
+        items = [unwrap(item, way) for item in x]
         if any(new is not old for new, old in zip(items, x)):
             return tuple(items) if kind is tuple else kind(*items)
-    elif id(x) not in unwrapping.done:
-        unwrapping.done.add(id(x))
-        unwrapping.todo.append(x)
+    elif id(x) not in way[0]:
+        way[0].add(id(x))
+        way[1].append(x)
     return x
 
 
-def _unwrap_inside(x: Any, unwrapping: _Unwrapping) -> None:
+def _unwrap_inside(x: Any, way: _Way) -> None:
     """Puts plain data into a container, in place."""
     if speedups is not None and type(x) is dict:
-        speedups.put_back(x, unwrap, unwrapping)
+        speedups.put_back(x, unwrap, way)
     elif isinstance(x, (dict, list, deque)):
         for key, item in list(x.items() if isinstance(x, dict) else enumerate(x)):
-            new = item.data if type(item) is Array else unwrap(item, unwrapping)
+            new = item.data if type(item) is Array else unwrap(item, way)
             if new is not item:
                 x[key] = new
     elif isinstance(x, np.ndarray):
         for i, item in enumerate(x.flat):
-            new = unwrap(item, unwrapping)
+            new = unwrap(item, way)
             if new is not item:
                 x[np.unravel_index(i, x.shape)] = new
     elif is_plain(x):
         for name, item in attributes(x):
-            new = unwrap(item, unwrapping)
+            new = unwrap(item, way)
             if new is not item:
                 object.__setattr__(x, name, new)

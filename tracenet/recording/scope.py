@@ -58,13 +58,15 @@ def swap(modules: Iterable[Module]) -> Swap:
     """Gives these modules the traced namespaces; returns what `unswap` needs."""
     done: Swap = []
     for module in modules:
+        namespace, _, twins, pairs, _ = module
+        given = _given if type(namespace) is dict else _give
         try:
-            taken = _given(module.namespace, module.twins)
-            if taken is not module.twins or (module.pairs and _paired_anew(module)):
-                _taken(module.namespace, taken)  # a function was defined anew, as in a notebook
-                _forget(module.namespace)
-                module = _know(module.namespace)
-                taken = _given(module.namespace, module.twins)
+            taken = given(namespace, twins)
+            if taken is not twins or (pairs and _paired_anew(module)):
+                unswap([(module, taken)])  # a function was defined anew, as in a notebook
+                _forget(namespace)
+                module = _know(namespace)
+                taken = given(namespace, module.twins)
         except BaseException:
             unswap([*done, (module, module.twins)])
             raise
@@ -75,7 +77,8 @@ def swap(modules: Iterable[Module]) -> Swap:
 def unswap(done: Swap) -> None:
     """Puts everything back, except what the code itself changed in the meantime."""
     for module, twins in reversed(done):
-        _taken(module.namespace, twins)
+        namespace = module[0]
+        (_taken if type(namespace) is dict else _take)(namespace, twins)
 
 
 def _paired_anew(module: Module) -> bool:
@@ -99,14 +102,8 @@ def _take(namespace: dict[str, Any], twins: Twins) -> None:
                 namespace[name] = plain
 
 
-def _given(namespace: dict[str, Any], twins: Twins) -> Twins:
-    compiled = speedups is not None and type(namespace) is dict
-    return speedups.swap(namespace, twins) if compiled else _give(namespace, twins)
-
-
-def _taken(namespace: dict[str, Any], twins: Twins) -> None:
-    compiled = speedups is not None and type(namespace) is dict
-    (speedups.unswap if compiled else _take)(namespace, twins)
+_given = _give if speedups is None else speedups.swap  # of exact dicts
+_taken = _take if speedups is None else speedups.unswap
 
 
 def _forget(namespace: dict[str, Any]) -> None:
@@ -192,9 +189,9 @@ _named_backward = re.compile(
 """Names of backward code: `drelu`, `loss_grad`; `dense`, `dropout` and `gradient_descent` are not."""
 
 
-def has_backward(modules: Iterable[Module]) -> bool:
+def has_backward(swapped: Swap) -> bool:
     """Whether a program has backward code of its own, going by the names of its functions."""
-    for module in modules:  # noqa: SIM110  any() takes twice as long, and every trace asks this
+    for module, _ in swapped:  # noqa: SIM110  any() takes twice as long, and every trace asks this
         if module.backward:
             return True
     return False
