@@ -141,8 +141,10 @@ def _recorded(
         tape.begin(sys._getframe())
         return function(*args, **kwargs)
     finally:
-        tape.end()
-        unswap(done)
+        try:
+            tape.end()
+        finally:
+            unswap(done)
 
 
 def _finished(

@@ -146,7 +146,7 @@ class Tape:
             self._leave(0)
             self.notes.forget_objects()
         _active, self.open, self.frame = None, False, None
-        del self._stack, self._place
+        self._stack, self._place = [], {}
 
     def append(
         self, rule: Rule, ins: tuple[int, ...], data: Any, settings: dict[str, Any], lasti: int
