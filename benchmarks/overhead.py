@@ -16,9 +16,7 @@ from __future__ import annotations
 
 import gc
 import os
-import resource
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -197,40 +195,15 @@ def _shown(ratios: list[float]) -> str:
     return f"{middle:.2f} ({low:.2f}–{high:.2f})"
 
 
-def peak(how: str) -> float:
-    """The megabytes that a process of its own needs for one pass of the large network."""
-    command = [sys.executable, __file__, "--peak", how]
-    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout) / 1024
-
-
-def one_large_pass(how: str) -> None:
-    loss, by_hand, *data = dense(LARGE, LARGE_BATCH, "float32")
-    if how == "tracenet":
-        traced(loss, *data)[0]()
-    elif how == "by hand":
-        by_hand(*data)
-    else:
-        PEERS[how](loss, *data)()
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-
-
 def main() -> None:
-    if "--peak" in sys.argv:
-        return one_large_pass(sys.argv[-1])
     heads = ("in a trace", "one trace each", *PEERS)
     print(f"{'forward and backward':34}{'by hand':>15}" + "".join(f"{h:>23}" for h in heads))
-    if "--large" not in sys.argv:
-        for name, (network, repeats, passes) in ROWS.items():
-            print(f"{name:34}", end="", flush=True)
-            measure(network(), repeats, passes, int(os.environ.get("ROUNDS", ROUNDS)))
-        return None
-    print(f"{'8 layers of 4096, batch 256':34}", end="", flush=True)
-    measure(dense(LARGE, LARGE_BATCH, "float32"), 1, 1, 5)
-    base = peak("by hand")
-    print(f"peak memory: {base:.0f} MB by hand", end="")
-    for name in ("tracenet", *(p for p in PEERS if find_spec(p))):
-        print(f", {name} {peak(name) / base:.2f} times that", end="")
-    print()
+    if "--large" in sys.argv:
+        print(f"{'8 layers of 4096, batch 256':34}", end="", flush=True)
+        return measure(dense(LARGE, LARGE_BATCH, "float32"), 1, 1, 5)
+    for name, (network, repeats, passes) in ROWS.items():
+        print(f"{name:34}", end="", flush=True)
+        measure(network(), repeats, passes, int(os.environ.get("ROUNDS", ROUNDS)))
     return None
 
 

@@ -118,7 +118,9 @@ class Tape:
         self.probes: dict[int, tuple[Any, Any]] = {}
         self.values: list[Any] = keeping.values_of(self)
         self.unnamed: set[int] = set()  # values inside of what the code says as one thing
-        self.reached: set[int] | frozenset[int] = _NOT_ANY  # leaves that the code reached without being given them
+        self.reached: set[int] | frozenset[int] = (
+            _NOT_ANY  # leaves that the code reached without being given them
+        )
         self.visits: list[Any] = []  # calls of blocks with a backward of their own
         self.makers: tuple[int, dict[int, int]] = (-1, {})  # see memory.makers
         self.notes: Any = None  # `notes.Notes`, where the program has backward code to check
