@@ -296,7 +296,7 @@ def test_what_is_said_of_an_array_may_be_taken_away_while_it_comes_in():
 def test_compiled_functions_refuse_what_they_are_not_made_for():
     if speedups is None:
         pytest.skip("tracenet was installed without a compiler")
-    for name in ("enter", "twin", "swap", "unswap", "put_back", "reaches", "differentiable"):
+    for name in ("enter", "twin", "swap", "unswap", "put_back", "reaches", "floating_leaves"):
         with pytest.raises(TypeError, match=name):
             getattr(speedups, name)(1)
     with pytest.raises(TypeError, match="swap takes a list, got a dict"):

@@ -30,8 +30,6 @@ static Py_ssize_t ENTRANCE_TAPE, ARRAYS, SEEN, HELD, PUT_BACK; /* of an Entrance
 static Py_ssize_t MARKED_DATA, MARKED_ROLE, MARKED_NAME;   /* of a Marked */
 static PyObject *no_settings, *read_, *role_;     /* compiled.NONE, memory.read, roles.role */
 static PyObject *state_;                          /* roles.holds_state */
-static PyObject *roles_within, *roles_alone;      /* the roles of names, within containers or not */
-#define REMEMBERED 4096                           /* names, as in roles.role */
 static PyObject *sum_;                            /* np.add.reduce */
 static PyObject *absent;                          /* compiled.ABSENT */
 static PyObject *float64;                         /* the one dtype of nearly all arrays */
@@ -487,7 +485,7 @@ new_leaf(PyObject *id, PyObject *role, PyObject *name, PyObject *path)
     return leaf;
 }
 
-/* What an array is by its name: see roles.role, whose answers are remembered here too. */
+/* What an array is by its name: see roles.role. */
 static PyObject *
 role_of(PyObject *data, PyObject *name, PyObject *contained, Py_UCS4 letter)
 {
@@ -495,27 +493,10 @@ role_of(PyObject *data, PyObject *name, PyObject *contained, Py_UCS4 letter)
     if (dims == NULL) {
         return NULL;
     }
-    int single = !PyObject_IsTrue(dims), floating = letter == 'f' || letter == 'c';
+    PyObject *floating = letter == 'f' || letter == 'c' ? Py_True : Py_False;
+    PyObject *asked[] = {name, contained, floating, PyObject_IsTrue(dims) ? Py_False : Py_True};
+    PyObject *role = PyObject_Vectorcall(role_, asked, 4, NULL);
     Py_DECREF(dims);
-    PyObject *known = NULL, *role;
-    if (!single && floating && PyUnicode_CheckExact(name)) {
-        known = contained == Py_True ? roles_within : contained == Py_False ? roles_alone : NULL;
-    }
-    role = known == NULL ? NULL : Py_XNewRef(PyDict_GetItemWithError(known, name));
-    if (role != NULL || PyErr_Occurred()) {
-        return role;
-    }
-    PyObject *asked[] = {name, contained, floating ? Py_True : Py_False,
-                         single ? Py_True : Py_False};
-    role = PyObject_Vectorcall(role_, asked, 4, NULL);
-    if (role != NULL && known != NULL) {
-        if (PyDict_GET_SIZE(known) >= REMEMBERED) {
-            PyDict_Clear(known);
-        }
-        if (PyDict_SetItem(known, name, role) < 0) {
-            Py_CLEAR(role);
-        }
-    }
     return role;
 }
 
@@ -960,12 +941,12 @@ spread(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
-/* The named parameters and inputs that are floating point, as trace._differentiable finds them. */
+/* The named parameters and inputs that are floating point, as trace._floating_leaves finds them. */
 static PyObject *
-differentiable(PyObject *module, PyObject *const *args, Py_ssize_t count)
+floating_leaves(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
     if (!said_by("prepare", Ndarray)
-        || !are("differentiable", args, count, 2, &PyDict_Type, &PyList_Type)) {
+        || !are("floating_leaves", args, count, 2, &PyDict_Type, &PyList_Type)) {
         return NULL;
     }
     PyObject *leaves = args[0], *values = args[1], *key, *leaf;
@@ -1446,8 +1427,8 @@ static PyMethodDef functions[] = {
      "swap(namespace, twins): gives a module its twins; those (name, plain, twin) that it took."},
     {"unswap", (PyCFunction)(void (*)(void))unswap, METH_FASTCALL,
      "unswap(namespace, twins): takes them from it again."},
-    {"differentiable", (PyCFunction)(void (*)(void))differentiable, METH_FASTCALL,
-     "differentiable(leaves, values): see trace._differentiable."},
+    {"floating_leaves", (PyCFunction)(void (*)(void))floating_leaves, METH_FASTCALL,
+     "floating_leaves(leaves, values): see trace._floating_leaves."},
     {"spread", spread, METH_VARARGS, "spread(marks, ops, stop): see backward._leading_to."},
     {"walk", walk_back, METH_VARARGS, "walk(way, ...): see backward._Walk.back."},
     {NULL},
@@ -1474,8 +1455,7 @@ PyInit__speedups(void)
             return NULL;
         }
     }
-    if ((minus_one = PyLong_FromLong(-1)) == NULL || (roles_within = PyDict_New()) == NULL
-        || (roles_alone = PyDict_New()) == NULL
+    if ((minus_one = PyLong_FromLong(-1)) == NULL
         || (Function = (PyTypeObject *)PyType_FromSpec(&function_spec)) == NULL
         || (Operator = (PyTypeObject *)PyType_FromSpec(&operator_spec)) == NULL) {
         return NULL;

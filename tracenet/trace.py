@@ -219,7 +219,7 @@ class Trace:
         Returns the trace itself. Raises GradientError where there is no scalar to begin with, or
         an operation on the way has no rule.
         """
-        if len(self._tape.values) > self._sizes[0]:
+        if len(self._tape.values) > self._sizes[0]:  # an earlier one, even if it broke off
             self._forget_backward()
         seeds = self._seeds(gradients, loss)
         wanted = self._wanted(wrt)
@@ -275,10 +275,6 @@ class Trace:
         Raises GradientError where there is none, or more than one.
         """
         leaves, values = self._tape.leaves, self._tape.values
-        if len(self._outputs) == 1:
-            id = self._outputs[0][1]
-            if id not in leaves and _is_scalar(values[id]):
-                return id
         found = [id for _, id in self._outputs if _is_scalar(values[id]) and id not in leaves]
         if len(found) == 1 or (found and self._outputs[0][1] == found[0]):
             return found[0]
@@ -300,7 +296,7 @@ class Trace:
         tape = self._tape
         if wrt is not None:
             return [self._differentiable(name) for name in wrt]
-        parameters, inputs, arrays = _differentiable(tape)
+        parameters, inputs, arrays = _floating_leaves(tape)
         if arrays and parameters and not (tape.reached and tape.reached.issuperset(parameters)):
             return parameters
         # of single numbers every gradient is wanted, and what was only reached may be data as well
@@ -530,11 +526,11 @@ def _is_scalar(data: Any) -> bool:
     return data.size == 1 and data.dtype.kind == "f"
 
 
-def _differentiable(tape: Tape) -> tuple[list[int], list[int], bool]:
+def _floating_leaves(tape: Tape) -> tuple[list[int], list[int], bool]:
     """The named parameters and inputs that are floating point; whether one of them is an array."""
     leaves, values = tape.leaves, tape.values
     if speedups is not None and type(values) is list:
-        return speedups.differentiable(leaves, values)  # type: ignore[no-any-return]
+        return speedups.floating_leaves(leaves, values)  # type: ignore[no-any-return]
     parameters, inputs, arrays = [], [], False
     for id, leaf in leaves.items():
         data, role = values[id], leaf[1]

@@ -66,7 +66,6 @@ class Call(NamedTuple):
 
 
 _call = tuple.__new__  # what Call(…) comes to, by a longer way
-_NOT_ANY: frozenset[int] = frozenset()
 _OUTSIDE = Call(None, -1, -1)  # what the traced function was called by
 
 
@@ -105,9 +104,6 @@ class Tape:
         "notes", "open", "ops", "probes", "reached", "rewritten", "unnamed", "values", "visits",
     )  # fmt: skip
 
-    _stack: list[tuple[Any, int, int | None]]  # while it is open
-    _place: dict[Any, int]
-
     def __init__(self) -> None:
         self.open = False
         self.ops: list[Any] = []
@@ -118,14 +114,14 @@ class Tape:
         self.probes: dict[int, tuple[Any, Any]] = {}
         self.values: list[Any] = keeping.values_of(self)
         self.unnamed: set[int] = set()  # values inside of what the code says as one thing
-        self.reached: set[int] | frozenset[int] = (
-            _NOT_ANY  # leaves that the code reached without being given them
-        )
+        self.reached: set[int] = set()  # leaves that the code reached without being given them
         self.visits: list[Any] = []  # calls of blocks with a backward of their own
         self.makers: tuple[int, dict[int, int]] = (-1, {})  # see memory.makers
         self.notes: Any = None  # `notes.Notes`, where the program has backward code to check
         self.call = 0
         self.frame: Any = None
+        self._stack: list[tuple[Any, int, int | None]] = []
+        self._place: dict[Any, int] = {}
 
     # ------------------------------------------------------------------ recording
 

@@ -35,7 +35,7 @@ STYLE = (
 
 def encode(diagram: Diagram, paint: Paint | None = None) -> bytes:
     """The diagram as SVG, in the colours of a theme; by default those of the palette."""
-    with no_search_for_cycles():
+    with no_search_for_cycles():  # cells of a notebook come here, and not by `render.encode`
         text = "".join(_Writer(diagram, placed(diagram), paint).written())
     if paint is not None and paint.night:
         text = text.replace("</style>", f"{paint.rules(text)}</style>", 1)
