@@ -12,16 +12,21 @@ from contextlib import suppress
 from functools import partial
 from itertools import islice
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
+from tests.networks import course
 from tests.test_networks import CASES
 from tracenet import numpy as tnp
 from tracenet import tracer
 from tracenet.recording import compiled
 from tracenet.recording.array import Array
+from tracenet.recording.blocks import Given
 from tracenet.recording.compiled import speedups
+from tracenet.recording.notes import Held
+from tracenet.recording.tape import Tape
 
 ADDRESS = re.compile(" at 0x[0-9a-f]+")
 ROOT = os.path.dirname(os.path.dirname(__file__))
@@ -85,6 +90,69 @@ def several_calls(x, n):
     return sum(inner(x, k).sum() for k in range(n))
 
 
+class Cache(NamedTuple):
+    x: object
+    W: object
+
+
+class Dense:
+    """A layer with a backward of its own, that keeps what it needs in every kind of container."""
+
+    def __init__(self, W):
+        self.W, self.cache, self.grads, self.many = W, None, {}, list(range(5))
+
+    def forward(self, x, *rest, slope=0.1, **how):
+        z = x @ self.W
+        self.cache = (Cache(x, self.W), {"z": z, "list": [z, (z, 2)], 3: None}, rest, how)
+        return np.where(z > 0, z, slope * z)
+
+    def backward(self, dy, slope=0.1):
+        (x, W), held, _, _ = self.cache
+        dz = dy.copy()
+        dz[held["z"] <= 0] *= slope
+        self.grads["W"] = x.T.dot(dz)
+        return dz.dot(W.T)
+
+
+@tracer.block("scaled")
+def scaled(x, by):
+    return x * by, (x, by)
+
+
+@scaled.backward
+def scaled_backward(dy, cache):
+    x, by = cache
+    return dy * by, (dy * x).sum()
+
+
+def relu_forward(x):
+    x = x + 0
+    part = x[1:]
+    part[part < 0] = 0.0
+    return x, x
+
+
+def relu_backward(dy, cache):
+    return dy * (cache > 0)
+
+
+def layers_and_blocks(x, layers, by):
+    for one in layers:
+        x = one.forward(x, "rest", more=3)
+    y, _ = scaled(x, by)
+    y, _ = relu_forward(y)
+    with tracer.block("cost"):
+        cost = -np.sum(-y) / y.shape[0] + y.argmax() + (y * y).mean(axis=0).max()
+    dy = np.ones(y.shape) / y.shape[0]
+    for one in reversed(layers):
+        dy = one.backward(dy)
+    return cost, dy
+
+
+def step(X, Y, parameters):
+    return course.course_net(X, Y, parameters)
+
+
 def layer(rng, skip):
     made = {"W": rng.randn(3, 3), "b": rng.randn(3), "scale": 1.5, "skip": skip, "name": "dense"}
     return made | {"shift": np.float64(0.25), 7: rng.randn(2), "steps": np.arange(3)}
@@ -102,6 +170,8 @@ def cases():
     yield residual, (rng.randn(2, 3), skips)
     yield stretched, (rng.randn(3, 4), row, column, np.array(0.5), low)
     yield several_calls, (rng.randn(3), 4)
+    yield step, course.course_net_example()
+    yield layers_and_blocks, (rng.randn(4, 3), [Dense(rng.randn(3, 3)) for _ in range(2)], 0.5)
     yield lambda x, W: np.sum(np.tanh(x @ W) @ W.T), (rng.randn(300, 20), rng.randn(20, 200))
 
 
@@ -110,6 +180,18 @@ def shown(data):
         bits = hashlib.sha1(np.ascontiguousarray(data)).hexdigest()
         return f"{data.dtype} {data.shape} {bits}"
     return f"{type(data).__name__} {ADDRESS.sub('', repr(data))}"
+
+
+def noted(tree):
+    if isinstance(tree, dict):
+        return {key: noted(x) for key, x in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return type(tree).__name__, [noted(x) for x in tree]
+    if isinstance(tree, Held):
+        return tree.number, noted(tree.attributes)
+    if isinstance(tree, Given):
+        return tree.id, shown(tree.data)
+    return ADDRESS.sub("", repr(tree))
 
 
 def where(code, lasti):
@@ -129,6 +211,12 @@ def lines(function, args, **how):
     for call in tape.calls:
         outer = where(tape.calls[call.parent].code, call.lasti)
         yield f"call {call.code and call.code.co_name} {call.parent} {outer}"
+    for visit in tape.visits:
+        given = visit.args, visit.kwargs, visit.result
+        yield f"visit {visit.block.name} {noted(given)} {visit.call} {visit.start} {visit.stop}"
+    for number, note in (tape.notes.of if tape.notes is not None else {}).items():
+        end = where(note.code, note.end)
+        yield f"note {number} {note.code.co_name} {noted(note.args)} {noted(note.final)} {end}"
     for leaf in tape.leaves.values():
         yield f"leaf {leaf}"
     for id, data in enumerate(tape.values):
@@ -159,6 +247,9 @@ def test_compiled_and_python_write_the_same():
 def test_the_compiled_loops_are_what_runs():
     assert type(tnp.exp).__name__ == type(tnp.matmul).__name__ == "Function"
     assert type(Array.__add__).__name__ == type(Array.__rsub__).__name__ == "Operator"
+    assert type(Array.sum).__name__ == type(Array.__neg__).__name__ == "Operator"
+    assert Array.sum.__name__ == "sum"
+    assert type(Tape.enter).__name__ == type(Tape.go_in).__name__ == "method_descriptor"
 
 
 def test_a_module_of_another_version_or_none_at_all_is_not_used(monkeypatch):
@@ -303,6 +394,17 @@ def test_compiled_functions_refuse_what_they_are_not_made_for():
         speedups.swap({}, {})
     with pytest.raises(TypeError, match="Entrance"):
         speedups.enter(1, 2, 3, 4, 5)
+    with pytest.raises(TypeError, match="nobody asks for what"):
+        speedups.prepare(what=1)
+    with pytest.raises(TypeError, match="Leaf is to be a type of tuples"):
+        speedups.prepare(Leaf=Array)
+    with pytest.raises(AttributeError):
+        speedups.prepare(Ref=Array.__base__)
+    for method in (Tape().enter, Tape().go_in, Tape().come_out):
+        with pytest.raises(TypeError):
+            method("no frame")
+    with pytest.raises(IndexError):
+        Tape().enter(sys._getframe())
 
 
 def test_arrays_of_a_trace_that_has_ended_are_plain_operands():

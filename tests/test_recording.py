@@ -274,7 +274,22 @@ def read_and_written(x):
     return np.sum(z[:, 1:])
 
 
-@pytest.mark.parametrize("function", [lambda x: np.sum(np.tanh(x) ** 2), read_and_written])
+def half_forward(x):
+    return x / 2, [x]
+
+
+def half_backward(dy, cache):
+    return dy / 2
+
+
+def of_blocks(x):
+    y, cache = half_forward(x)
+    return np.sum(y), half_backward(np.ones(y.shape), cache)
+
+
+@pytest.mark.parametrize(
+    "function", [lambda x: np.sum(np.tanh(x) ** 2), read_and_written, of_blocks]
+)
 def test_nothing_outlives_the_trace(function):
     trace = tracer.trace(function, np.ones((3, 3))).backward()
     _ = trace.ops, trace.diagram()

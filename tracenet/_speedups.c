@@ -17,26 +17,26 @@
 #include <structmember.h>
 #include <stddef.h>
 
-#define VERSION 2 /* compiled.VERSION: another one is not used */
+#define VERSION 3 /* compiled.VERSION: another one is not used */
 
 #define FIELD(object, offset) (*(PyObject **)((char *)(object) + (offset)))
 
-static PyTypeObject *Array, *Tape, *Rule, *Leaf, *Ndarray, *Float64, *Floating,
-    *Entrance, *Marked, *Deque;
-static Py_ssize_t DATA, ID, TAPE, ALIAS;          /* of an Array */
-static Py_ssize_t OPEN, FRAME, CALL, VALUES, OPS, LEAVES; /* of a Tape */
-static Py_ssize_t BACKWARD, DIFFERENTIABLE;       /* of a Rule */
-static Py_ssize_t ENTRANCE_TAPE, ARRAYS, SEEN, HELD, PUT_BACK; /* of an Entrance */
-static Py_ssize_t MARKED_DATA, MARKED_ROLE, MARKED_NAME;   /* of a Marked */
-static PyObject *no_settings, *read_, *role_;     /* compiled.NONE, memory.read, roles.role */
-static PyObject *state_;                          /* roles.holds_state */
-static PyObject *sum_;                            /* np.add.reduce */
-static PyObject *absent;                          /* compiled.ABSENT */
-static PyObject *float64;                         /* the one dtype of nearly all arrays */
-static Py_ssize_t copied_bytes;                   /* tape.KEPT_BYTES */
-static PyObject *s_copy, *s_enter, *s_given, *s_shape, *s_dtype, *s_kind, *s_ndim, *s_nbytes,
-    *s_parameter, *s_input, *s_enter_any, *s_item, *s_odd, *s_meet,
-    *s_drop, *minus_one;
+/* What `prepare` is told, by the names that Python has for it: see THINGS. */
+static PyTypeObject *Array, *Alias, *Buffer, *Tape, *Rule, *Leaf, *Call, *Known, *Ndarray, *Float64,
+    *Floating, *Inexact, *Entrance, *Marked, *Deque, *Given, *Ref, *Note, *Notes;
+static PyObject *no_settings, *read_, *version_, *role_, *state_, *sum_, *absent, *float64, *known_,
+    *known_of_, *owner_, *through_, *fit_, *mirror_, *add_;
+static Py_ssize_t copied_bytes, many;
+
+/* Where fields of those types are: see FIELDS. */
+static Py_ssize_t DATA, ID, TAPE, ALIAS, BUFFER, SEEN_THEN, GENERATION, LIVE;
+static Py_ssize_t OPEN, FRAME, CALL, CALLS, VALUES, OPS, LEAVES, STACK, PLACE, NOTES;
+static Py_ssize_t BACKWARD, DIFFERENTIABLE, ENTRANCE_TAPE, ARRAYS, SEEN, HELD, PUT_BACK;
+static Py_ssize_t MARKED_DATA, MARKED_ROLE, MARKED_NAME, GIVEN_ID, GIVEN_DATA, REF_ID, OF;
+static Py_ssize_t NOTE_CODE, MODULE, ARGUMENTS, FINAL, END;
+
+static PyObject *s_copy, *s_given, *s_shape, *s_dtype, *s_kind, *s_ndim, *s_nbytes, *s_parameter,
+    *s_input, *s_enter_any, *s_item, *s_odd, *s_meet, *s_drop, *s_note_any, *minus_one;
 
 /* ------------------------------------------------------------------ recording */
 
@@ -50,6 +50,8 @@ typedef struct {
     PyObject *allowed;  /* the keywords that are settings, for a function of one operand */
     PyObject *dict, *weak;
     int swapped;        /* whether the operator is the reflected one, as in `2 - x` */
+    int numbers;        /* whether the one operand may be a number, as in `-x` */
+    int checked;        /* whether a result may be none that goes on being traced: a method */
 } Recorder;
 
 /* The tape that an operand can be recorded on in this way; NULL where it cannot. Borrowed. */
@@ -103,16 +105,54 @@ field(PyObject *object, Py_ssize_t offset, PyTypeObject *type)
     return value;
 }
 
+/* Whether nothing was written to an array's memory since it was last looked at; then `*buffer` is
+ * that of an array which shares memory, borrowed. */
+static int
+is_fresh(PyObject *x, PyObject **buffer)
+{
+    PyObject *alias = FIELD(x, ALIAS);
+    *buffer = NULL;
+    if (alias == Py_None) {
+        return 1;
+    }
+    if (alias == NULL || !Py_IS_TYPE(alias, Alias)) {
+        return 0;
+    }
+    PyObject *shared = FIELD(alias, BUFFER), *seen = FIELD(alias, SEEN_THEN);
+    if (shared == NULL || !Py_IS_TYPE(shared, Buffer) || seen == NULL || !PyLong_CheckExact(seen)) {
+        return 0;
+    }
+    PyObject *now = FIELD(shared, GENERATION);
+    *buffer = shared;
+    return now == seen || (now != NULL && PyLong_CheckExact(now)
+                           && PyObject_RichCompareBool(now, seen, Py_EQ) == 1);
+}
+
+/* The number of the value that a traced array is now, which is computed with: see memory.read. */
+static PyObject *
+number_of(PyObject *x, PyObject *tape)
+{
+    PyObject *buffer, *id = FIELD(x, ID);
+    if (id == NULL || !is_fresh(x, &buffer)) {
+        PyObject *both[] = {tape, x};
+        return PyObject_Vectorcall(read_, both, 2, NULL);
+    }
+    if (buffer != NULL) {
+        PyObject *live = field(buffer, LIVE, &PyDict_Type);
+        int there = live == NULL ? -1 : PyDict_Contains(live, id);
+        if (there < 0 || (there && PyDict_SetItem(live, id, Py_True) < 0)) {
+            return NULL;
+        }
+    }
+    return Py_NewRef(id);
+}
+
 /* The number of the value that an operand is now. A plain number becomes a new value. */
 static PyObject *
 value_of(PyObject *x, PyObject *tape)
 {
     if (Py_IS_TYPE(x, Array)) {
-        if (FIELD(x, ALIAS) == Py_None) {
-            return Py_XNewRef(field(x, ID, NULL));
-        }
-        PyObject *both[] = {tape, x};
-        return PyObject_Vectorcall(read_, both, 2, NULL);
+        return number_of(x, tape);
     }
     PyObject *values = field(tape, VALUES, &PyList_Type);
     if (values == NULL) {
@@ -121,6 +161,8 @@ value_of(PyObject *x, PyObject *tape)
     Py_ssize_t id = PyList_GET_SIZE(values);
     return PyList_Append(values, x) < 0 ? NULL : PyLong_FromSsize_t(id);
 }
+
+static int enter_call(PyObject *tape, PyFrameObject *frame);
 
 /* Sees to it that the tape stands at the call that the program is in; that frame, borrowed. */
 static PyFrameObject *
@@ -131,14 +173,7 @@ at_frame(PyObject *tape)
         PyErr_SetString(PyExc_RuntimeError, "an operation outside of any Python function");
         return NULL;
     }
-    if ((PyObject *)frame != FIELD(tape, FRAME)) {
-        PyObject *done = PyObject_CallMethodOneArg(tape, s_enter, (PyObject *)frame);
-        if (done == NULL) {
-            return NULL;
-        }
-        Py_DECREF(done);
-    }
-    return frame;
+    return (PyObject *)frame == FIELD(tape, FRAME) || enter_call(tape, frame) == 0 ? frame : NULL;
 }
 
 /* A traced array; takes over nothing. */
@@ -187,6 +222,15 @@ recorded(PyObject *tape, PyObject *rule, PyObject *ins, PyObject *settings, PyOb
     return result;
 }
 
+/* Whether data are an array of the one dtype that nearly all have. */
+static int
+is_float64(PyObject *data)
+{
+    PyObject *dtype = Py_IS_TYPE(data, Ndarray) ? PyObject_GetAttr(data, s_dtype) : NULL;
+    Py_XDECREF(dtype);
+    return dtype != NULL && dtype == float64;
+}
+
 /* An operator, or a function of two operands. `first` is the one that is noted first.
  * What NumPy runs, as a hook for warnings, may do anything: what is used afterwards is held. */
 static PyObject *
@@ -233,6 +277,24 @@ call_two(PyObject *callable, PyObject *const *args, size_t count, PyObject *name
     return PyObject_Vectorcall(self->slow, args, count, names);
 }
 
+/* `x.dot(y)` of two arrays of floats: what it gives is one, or a float. */
+static PyObject *
+call_product(PyObject *callable, PyObject *const *args, size_t count, PyObject *names)
+{
+    Recorder *self = (Recorder *)callable;
+    if (PyVectorcall_NARGS(count) == 2 && names == NULL) {
+        PyObject *tape = tape_of(args[0]);
+        if (tape != NULL && tape_of(args[1]) == tape && is_float64(FIELD(args[0], DATA))
+            && is_float64(FIELD(args[1], DATA))) {
+            Py_INCREF(tape);
+            PyObject *result = of_two(self, tape, args[0], args[1]);
+            Py_DECREF(tape);
+            return result;
+        }
+    }
+    return PyErr_Occurred() ? NULL : PyObject_Vectorcall(self->slow, args, count, names);
+}
+
 /* The keywords as a dict, if all are settings with plain values; else NULL, without an error. */
 static PyObject *
 settings_of(Recorder *self, PyObject *names, PyObject *const *given)
@@ -250,6 +312,16 @@ settings_of(Recorder *self, PyObject *names, PyObject *const *given)
     return settings;
 }
 
+static Py_UCS4 taken_letter(PyObject *data);
+
+/* Whether a result goes on being traced: see operators._carries. */
+static int
+carries(PyObject *data)
+{
+    return Py_IS_TYPE(data, Ndarray) ? taken_letter(data) != 0
+                                     : PyFloat_Check(data) || PyObject_TypeCheck(data, Inexact);
+}
+
 static PyObject *
 call_one(PyObject *callable, PyObject *const *args, size_t count, PyObject *names)
 {
@@ -257,7 +329,8 @@ call_one(PyObject *callable, PyObject *const *args, size_t count, PyObject *name
     PyObject *tape = PyVectorcall_NARGS(count) == 1 ? tape_of(args[0]) : NULL;
     Py_ssize_t keywords = names == NULL ? 0 : PyTuple_GET_SIZE(names);
     /* what is no array, as the sum of a sum, takes the long way: `ndarray.sum` is for arrays */
-    if (tape == NULL || keywords > 4 || !Py_IS_TYPE(FIELD(args[0], DATA), Ndarray)) {
+    if (tape == NULL || keywords > (self->allowed == NULL ? 0 : 4)
+        || !(self->numbers || Py_IS_TYPE(FIELD(args[0], DATA), Ndarray))) {
         return PyObject_Vectorcall(self->slow, args, count, names);
     }
     PyObject *settings = keywords ? settings_of(self, names, args + 1) : Py_NewRef(no_settings);
@@ -272,7 +345,12 @@ call_one(PyObject *callable, PyObject *const *args, size_t count, PyObject *name
     PyObject *result = NULL;
     PyObject *data = PyObject_Vectorcall(self->function, passed, 1, names);
     Py_DECREF(passed[0]);
-    PyFrameObject *frame = data == NULL ? NULL : at_frame(tape);
+    if (data == NULL || FIELD(tape, OPEN) != Py_True || (self->checked && !carries(data))) {
+        Py_DECREF(settings);
+        Py_DECREF(tape);
+        return data; /* an error, the trace has ended meanwhile, or an integer, as of argmax */
+    }
+    PyFrameObject *frame = at_frame(tape);
     PyObject *x = frame == NULL ? NULL : value_of(args[0], tape);
     if (x != NULL) {
         PyObject *ins = PyTuple_Pack(1, x);
@@ -374,9 +452,9 @@ static PyType_Spec operator_spec = {
     operator_slots};
 static PyTypeObject *Function, *Operator;
 
-static PyObject *
+static Recorder *
 recorder(PyTypeObject *type, vectorcallfunc how, PyObject *rule, PyObject *function, PyObject *slow,
-         PyObject *allowed, int swapped)
+         PyObject *allowed)
 {
     Recorder *made = PyObject_GC_New(Recorder, type);
     if (made == NULL) {
@@ -389,20 +467,43 @@ recorder(PyTypeObject *type, vectorcallfunc how, PyObject *rule, PyObject *funct
     made->allowed = Py_XNewRef(allowed);
     made->dict = NULL;
     made->weak = NULL;
-    made->swapped = swapped;
+    made->swapped = made->numbers = made->checked = 0;
     PyObject_GC_Track(made);
-    return (PyObject *)made;
+    return made;
 }
 
 static PyObject *
 make_operator(PyObject *module, PyObject *args)
 {
     PyObject *rule, *function, *slow;
-    int swapped;
-    if (!PyArg_ParseTuple(args, "OOOp:operator", &rule, &function, &slow, &swapped)) {
+    int operands, swapped;
+    if (!PyArg_ParseTuple(args, "OOOip:operator", &rule, &function, &slow, &operands, &swapped)) {
         return NULL;
     }
-    return recorder(Operator, call_two, rule, function, slow, NULL, swapped);
+    Recorder *made = recorder(Operator, operands == 1 ? call_one : call_two, rule, function, slow,
+                              NULL);
+    if (made != NULL) {
+        made->swapped = swapped;
+        made->numbers = 1;
+    }
+    return (PyObject *)made;
+}
+
+static PyObject *
+make_method(PyObject *module, PyObject *args)
+{
+    PyObject *rule, *function, *slow, *allowed;
+    int operands;
+    if (!PyArg_ParseTuple(args, "OOOiO!:method", &rule, &function, &slow, &operands,
+                          &PyFrozenSet_Type, &allowed)) {
+        return NULL;
+    }
+    Recorder *made = recorder(Operator, operands == 1 ? call_one : call_product, rule, function,
+                              slow, allowed);
+    if (made != NULL) {
+        made->checked = 1;
+    }
+    return (PyObject *)made;
 }
 
 static PyObject *
@@ -414,8 +515,8 @@ make_function(PyObject *module, PyObject *args)
                           &PyFrozenSet_Type, &allowed)) {
         return NULL;
     }
-    return recorder(Function, operands == 1 ? call_one : call_two, rule, function, slow, allowed,
-                    0);
+    return (PyObject *)recorder(Function, operands == 1 ? call_one : call_two, rule, function, slow,
+                                allowed);
 }
 
 /* ------------------------------------------------------------------ coming in and going out */
@@ -557,12 +658,12 @@ are(const char *name, PyObject *const *args, Py_ssize_t count, Py_ssize_t expect
     return 1;
 }
 
-/* Whether what is needed was said before, by the function of that name; else an error. */
+/* Whether `prepare` was told what is needed; else an error. */
 static int
-said_by(const char *name, void *needed)
+told(const char *name, void *needed)
 {
     if (needed == NULL) {
-        PyErr_Format(PyExc_RuntimeError, "%s() was not called", name);
+        PyErr_Format(PyExc_RuntimeError, "prepare() was not told of %s", name);
     }
     return needed != NULL;
 }
@@ -579,7 +680,7 @@ taken_letter(PyObject *data)
 static int
 can_take(PyObject *entrance)
 {
-    if (!said_by("prepare_entrance", Entrance)) {
+    if (!told("Entrance", Entrance)) {
         return 0;
     }
     if (!Py_IS_TYPE(entrance, Entrance)) {
@@ -723,7 +824,7 @@ enter(PyObject *module, PyObject *const *args, Py_ssize_t count)
 static PyObject *
 put_back(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
-    if (!said_by("prepare", Array) || !are("put_back", args, count, 3, &PyDict_Type, NULL)) {
+    if (!told("Array", Array) || !are("put_back", args, count, 3, &PyDict_Type, NULL)) {
         return NULL;
     }
     PyObject *dict = args[0], *items = PyDict_Items(dict);
@@ -750,6 +851,519 @@ put_back(PyObject *module, PyObject *const *args, Py_ssize_t count)
     Py_RETURN_NONE;
 }
 
+/* ------------------------------------------------------------------ notes of calls */
+
+static PyObject *note_of(PyObject *notes, PyObject *x, PyObject *depth);
+
+/* A traced array as the number of the value that it is now. */
+static PyObject *
+new_ref(PyObject *x)
+{
+    PyObject *buffer, *id = FIELD(x, ID);
+    id = id != NULL && is_fresh(x, &buffer) ? Py_NewRef(id) : PyObject_CallOneArg(version_, x);
+    PyObject *ref = id == NULL ? NULL : PyType_GenericAlloc(Ref, 0);
+    if (ref == NULL) {
+        Py_XDECREF(id);
+        return NULL;
+    }
+    FIELD(ref, REF_ID) = id;
+    PyObject_GC_UnTrack(ref); /* it holds a number */
+    return ref;
+}
+
+/* A container as `copy` makes it of each thing in it; NULL without an error for anything else. What
+ * `copy` calls may do anything, so what it is given is held. */
+typedef PyObject *(*Copier)(PyObject *, PyObject *, PyObject *);
+
+static PyObject *
+copied_dict(PyObject *x, Copier copy, PyObject *first, PyObject *last)
+{
+    PyObject *made = PyDict_New(), *key, *value;
+    Py_ssize_t at = 0;
+    while (made != NULL && PyDict_Next(x, &at, &key, &value)) {
+        Py_INCREF(key);
+        Py_INCREF(value);
+        PyObject *new = copy(first, value, last);
+        if (new == NULL || PyDict_SetItem(made, key, new) < 0) {
+            Py_CLEAR(made);
+        }
+        Py_XDECREF(new);
+        Py_DECREF(key);
+        Py_DECREF(value);
+    }
+    return made;
+}
+
+static PyObject *
+copied_list(PyObject *x, Copier copy, PyObject *first, PyObject *last)
+{
+    PyObject *made = PyList_New(0);
+    for (Py_ssize_t i = 0; made != NULL && i < PyList_GET_SIZE(x); i++) {
+        PyObject *value = Py_NewRef(PyList_GET_ITEM(x, i)), *new = copy(first, value, last);
+        if (new == NULL || PyList_Append(made, new) < 0) {
+            Py_CLEAR(made);
+        }
+        Py_XDECREF(new);
+        Py_DECREF(value);
+    }
+    return made;
+}
+
+static PyObject *
+copied_tuple(PyObject *x, Copier copy, PyObject *first, PyObject *last)
+{
+    PyObject *made = PyTuple_New(PyTuple_GET_SIZE(x));
+    for (Py_ssize_t i = 0; made != NULL && i < PyTuple_GET_SIZE(x); i++) {
+        PyObject *new = copy(first, PyTuple_GET_ITEM(x, i), last);
+        if (new == NULL) {
+            Py_CLEAR(made);
+        }
+        else {
+            PyTuple_SET_ITEM(made, i, new);
+        }
+    }
+    return made;
+}
+
+static PyObject *
+copied_container(PyObject *x, Copier copy, PyObject *first, PyObject *last)
+{
+    if (Py_EnterRecursiveCall(" while what a call was given was noted")) {
+        return NULL;
+    }
+    PyObject *made = PyDict_CheckExact(x)    ? copied_dict(x, copy, first, last)
+                     : PyList_CheckExact(x)  ? copied_list(x, copy, first, last)
+                     : PyTuple_CheckExact(x) ? copied_tuple(x, copy, first, last)
+                                             : NULL;
+    Py_LeaveRecursiveCall();
+    return made;
+}
+
+/* What is noted of anything: see notes.Notes._any. */
+static PyObject *
+note_of(PyObject *notes, PyObject *x, PyObject *depth)
+{
+    if (Py_IS_TYPE(x, Array)) {
+        return new_ref(x);
+    }
+    if (is_atom(x) || Py_IS_TYPE(x, Ndarray) || PyFunction_Check(x) || PyModule_CheckExact(x)) {
+        return Py_NewRef(x);
+    }
+    Py_ssize_t size = PyDict_CheckExact(x)    ? PyDict_GET_SIZE(x)
+                      : PyList_CheckExact(x)  ? PyList_GET_SIZE(x)
+                      : PyTuple_CheckExact(x) ? PyTuple_GET_SIZE(x)
+                                              : PY_SSIZE_T_MAX;
+    if (size <= many) {
+        return copied_container(x, note_of, notes, depth);
+    }
+    PyObject *passed[] = {notes, x, depth};
+    return PyObject_VectorcallMethod(s_note_any, passed, 3, NULL);
+}
+
+static PyObject *
+note(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    if (!told("Ref", Ref) || !are("note", args, count, 3, NULL, NULL)) {
+        return NULL;
+    }
+    return note_of(args[0], args[1], args[2]);
+}
+
+/* The variables of a frame, in a dict: for a module that is its own. */
+static PyObject *
+variables_of(PyFrameObject *frame)
+{
+    PyObject *found = PyFrame_GetLocals(frame);
+    if (found == NULL || PyDict_CheckExact(found)) {
+        return found;
+    }
+    PyObject *made = PyDict_New();
+    if (made != NULL && PyDict_Update(made, found) < 0) {
+        Py_CLEAR(made);
+    }
+    Py_DECREF(found);
+    return made;
+}
+
+/* Notes that a call has begun: see notes.Notes.began. */
+static int
+began(PyObject *notes, PyObject *call, PyFrameObject *frame, PyObject *known)
+{
+    PyObject *names = PyTuple_GET_ITEM(known, 1), *of = field(notes, OF, &PyDict_Type);
+    PyObject *now = of == NULL ? NULL : variables_of(frame), *depth = NULL, *made = NULL;
+    PyObject *args = now == NULL ? NULL : PyDict_New();
+    int bad = args == NULL || (depth = PyLong_FromLong(0)) == NULL;
+    for (Py_ssize_t i = 0; !bad && i < PyTuple_GET_SIZE(names); i++) {
+        PyObject *name = PyTuple_GET_ITEM(names, i);
+        PyObject *value = Py_XNewRef(PyDict_GetItemWithError(now, name));
+        PyObject *noted = value == NULL ? NULL : note_of(notes, value, depth);
+        bad = noted == NULL ? PyErr_Occurred() != NULL : PyDict_SetItem(args, name, noted) < 0;
+        Py_XDECREF(value);
+        Py_XDECREF(noted);
+    }
+    PyObject *final = bad ? NULL : PyDict_New();
+    PyObject *module = final == NULL ? NULL : PyFrame_GetGlobals(frame);
+    if (module != NULL && (made = PyType_GenericAlloc(Note, 0)) != NULL) {
+        FIELD(made, NOTE_CODE) = Py_NewRef(PyTuple_GET_ITEM(known, 0));
+        FIELD(made, MODULE) = Py_NewRef(module);
+        FIELD(made, ARGUMENTS) = Py_NewRef(args);
+        FIELD(made, FINAL) = Py_NewRef(final);
+        FIELD(made, END) = Py_NewRef(minus_one);
+    }
+    bad = made == NULL || (of = field(notes, OF, &PyDict_Type)) == NULL
+          || PyDict_SetItem(of, call, made) < 0;
+    Py_XDECREF(made);
+    Py_XDECREF(module);
+    Py_XDECREF(final);
+    Py_XDECREF(args);
+    Py_XDECREF(depth);
+    Py_XDECREF(now);
+    return bad ? -1 : 0;
+}
+
+/* Notes that a call has ended: see notes.Notes.ended. */
+static int
+ended(PyObject *notes, PyObject *call, PyFrameObject *frame)
+{
+    PyObject *of = field(notes, OF, &PyDict_Type);
+    PyObject *noted = of == NULL ? NULL : Py_XNewRef(PyDict_GetItemWithError(of, call));
+    if (noted == NULL) {
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    PyObject *now = Py_IS_TYPE(noted, Note) ? variables_of(frame) : NULL, *final = NULL, *end = NULL;
+    PyObject *depth = now == NULL ? NULL : PyLong_FromLong(0);
+    if (depth != NULL) {
+        final = copied_dict(now, note_of, notes, depth);
+        end = PyLong_FromLong(PyFrame_GetLasti(frame));
+    }
+    int bad = final == NULL || end == NULL;
+    if (!bad) {
+        Py_XSETREF(FIELD(noted, FINAL), Py_NewRef(final));
+        Py_XSETREF(FIELD(noted, END), Py_NewRef(end));
+    }
+    else if (!PyErr_Occurred()) {
+        PyErr_SetString(PyExc_TypeError, "the note of a call is none");
+    }
+    Py_XDECREF(final);
+    Py_XDECREF(end);
+    Py_XDECREF(depth);
+    Py_XDECREF(now);
+    Py_DECREF(noted);
+    return bad ? -1 : 0;
+}
+
+/* ------------------------------------------------------------------ calls */
+
+/* The notes of a tape, borrowed; None where there are none, NULL with an error. */
+static PyObject *
+notes_of(PyObject *tape)
+{
+    PyObject *notes = field(tape, NOTES, NULL);
+    if (notes == NULL || notes == Py_None) {
+        return notes;
+    }
+    if (!told("Notes", Notes)) {
+        return NULL;
+    }
+    return field(tape, NOTES, Notes);
+}
+
+/* Ends the calls of which the tape stands inside, but for so many: see Tape._leave. */
+static int
+leave_calls(PyObject *tape, Py_ssize_t depth)
+{
+    for (;;) {
+        PyObject *stack = field(tape, STACK, &PyList_Type), *notes = notes_of(tape);
+        Py_ssize_t size = stack == NULL ? 0 : PyList_GET_SIZE(stack);
+        if (notes == NULL || stack == NULL || size <= depth) {
+            return notes == NULL || stack == NULL ? -1 : 0;
+        }
+        PyObject *last = Py_NewRef(PyList_GET_ITEM(stack, size - 1)), *place = NULL;
+        int bad = PyList_SetSlice(stack, size - 1, size, NULL) < 0;
+        if (!bad && (!PyTuple_CheckExact(last) || PyTuple_GET_SIZE(last) != 3
+                     || !PyFrame_Check(PyTuple_GET_ITEM(last, 0)))) {
+            PyErr_SetString(PyExc_TypeError, "a tape stands in what is no call");
+            bad = 1;
+        }
+        if (!bad && notes != Py_None) {
+            Py_INCREF(notes);
+            bad = ended(notes, PyTuple_GET_ITEM(last, 1),
+                        (PyFrameObject *)PyTuple_GET_ITEM(last, 0)) < 0;
+            Py_DECREF(notes);
+        }
+        bad = bad || (place = field(tape, PLACE, &PyDict_Type)) == NULL;
+        if (!bad) {
+            PyObject *frame = PyTuple_GET_ITEM(last, 0), *before = PyTuple_GET_ITEM(last, 2);
+            bad = (before == Py_None ? PyDict_DelItem(place, frame)
+                                     : PyDict_SetItem(place, frame, before)) < 0;
+        }
+        Py_DECREF(last);
+        if (bad) {
+            return -1;
+        }
+    }
+}
+
+/* Notes where a frame stands among those that run: see Tape._push. */
+static int
+push_call(PyObject *tape, PyObject *frame, PyObject *call)
+{
+    PyObject *stack = field(tape, STACK, &PyList_Type), *place = field(tape, PLACE, &PyDict_Type);
+    if (stack == NULL || place == NULL) {
+        return -1;
+    }
+    PyObject *before = PyDict_GetItemWithError(place, frame);
+    PyObject *entry = before == NULL && PyErr_Occurred()
+                          ? NULL
+                          : PyTuple_Pack(3, frame, call, before == NULL ? Py_None : before);
+    PyObject *at = entry == NULL ? NULL : PyLong_FromSsize_t(PyList_GET_SIZE(stack));
+    int bad = at == NULL || PyList_Append(stack, entry) < 0
+              || PyDict_SetItem(place, frame, at) < 0;
+    Py_XDECREF(entry);
+    Py_XDECREF(at);
+    return bad ? -1 : 0;
+}
+
+/* A Call; borrows everything. */
+static PyObject *
+new_call(PyObject *code, PyObject *parent, PyObject *at, PyObject *name, PyObject *owner,
+         PyObject *partner)
+{
+    PyObject *call = Call->tp_alloc(Call, 6);
+    if (call != NULL) {
+        PyObject *fields[] = {code, parent, at, name, owner, partner};
+        for (Py_ssize_t i = 0; i < 6; i++) {
+            PyTuple_SET_ITEM(call, i, Py_NewRef(fields[i]));
+        }
+    }
+    return call;
+}
+
+/* Whether something is a Known, of that code where one is given. */
+static int
+is_known(PyObject *x, PyObject *code)
+{
+    return Py_IS_TYPE(x, Known) && PyTuple_GET_SIZE(x) == 4
+           && PyTuple_CheckExact(PyTuple_GET_ITEM(x, 1))
+           && (code == NULL || PyTuple_GET_ITEM(x, 0) == code);
+}
+
+/* What is asked of code at each call: see tape.known_of. */
+static PyObject *
+known_code(PyObject *code)
+{
+    PyObject *address = PyLong_FromVoidPtr(code), *known = NULL;
+    if (address != NULL && PyDict_CheckExact(known_)) {
+        known = Py_XNewRef(PyDict_GetItemWithError(known_, address));
+    }
+    Py_XDECREF(address);
+    if (known != NULL && is_known(known, code)) {
+        return known;
+    }
+    Py_XDECREF(known);
+    known = PyErr_Occurred() ? NULL : PyObject_CallOneArg(known_of_, code);
+    if (known != NULL && !is_known(known, NULL)) {
+        PyErr_SetString(PyExc_TypeError, "what is known of code is none");
+        Py_CLEAR(known);
+    }
+    return known;
+}
+
+/* Opens the call that a new frame is, in the call of that number, at a place in the frame around
+ * it; the number of it. Takes over `parent`. */
+static PyObject *
+open_call(PyObject *tape, PyFrameObject *frame, PyFrameObject *outer, PyObject *parent)
+{
+    PyObject *code = (PyObject *)PyFrame_GetCode(frame), *known = known_code(code);
+    PyObject *calls = field(tape, CALLS, &PyList_Type), *number = NULL;
+    PyObject *call = NULL, *owner = NULL, *at = NULL;
+    if (known != NULL && calls != NULL) {
+        owner = PyTuple_GET_ITEM(known, 2) == Py_True
+                    ? PyObject_CallOneArg(owner_, (PyObject *)frame)
+                    : Py_NewRef(Py_None);
+        at = PyLong_FromLong(outer == NULL ? -1 : PyFrame_GetLasti(outer));
+    }
+    if (owner != NULL && at != NULL
+        && (call = new_call(code, parent, at, Py_None, owner, Py_None)) != NULL) {
+        calls = field(tape, CALLS, &PyList_Type);
+        number = calls == NULL ? NULL : PyLong_FromSsize_t(PyList_GET_SIZE(calls));
+    }
+    int bad = number == NULL || PyList_Append(calls, call) < 0
+              || push_call(tape, (PyObject *)frame, number) < 0;
+    PyObject *notes = bad ? NULL : notes_of(tape);
+    bad = bad || notes == NULL;
+    if (!bad && notes != Py_None && PyTuple_GET_ITEM(known, 3) != Py_True) {
+        Py_INCREF(notes);
+        bad = began(notes, number, frame, known) < 0;
+        Py_DECREF(notes);
+    }
+    Py_DECREF(code);
+    Py_DECREF(parent);
+    Py_XDECREF(known);
+    Py_XDECREF(owner);
+    Py_XDECREF(at);
+    Py_XDECREF(call);
+    if (bad) {
+        Py_CLEAR(number);
+    }
+    return number;
+}
+
+/* The frames that are new to a tape, the innermost first; `*outer` is the one around them that it
+ * knows, if there is one, and `*depth` how many calls the tape then stands in. */
+static PyObject *
+new_frames(PyObject *tape, PyFrameObject *frame, PyFrameObject **outer, Py_ssize_t *depth)
+{
+    PyObject *place = field(tape, PLACE, &PyDict_Type), *at = NULL;
+    PyObject *found = place == NULL ? NULL : PyList_New(0);
+    PyFrameObject *f = (PyFrameObject *)Py_NewRef(frame);
+    while (found != NULL && f != NULL
+           && (at = PyDict_GetItemWithError(place, (PyObject *)f)) == NULL) {
+        PyObject *code = (PyObject *)PyFrame_GetCode(f);
+        if (PyErr_Occurred() || (code != through_ && PyList_Append(found, (PyObject *)f) < 0)) {
+            Py_CLEAR(found);
+        }
+        Py_DECREF(code);
+        Py_SETREF(f, PyFrame_GetBack(f));
+    }
+    *depth = at == NULL ? 1 : PyLong_AsSsize_t(at) + 1;
+    *outer = f;
+    return found;
+}
+
+/* Finds the call that a frame is, and opens it, and those between: see Tape.enter. */
+static int
+enter_call(PyObject *tape, PyFrameObject *frame)
+{
+    PyFrameObject *outer;
+    Py_ssize_t depth;
+    PyObject *frames = new_frames(tape, frame, &outer, &depth), *stack = NULL, *call = NULL;
+    if (frames != NULL && leave_calls(tape, depth) == 0) {
+        stack = field(tape, STACK, &PyList_Type);
+    }
+    Py_ssize_t size = stack == NULL ? 0 : PyList_GET_SIZE(stack);
+    if (size > 0 && PyTuple_CheckExact(PyList_GET_ITEM(stack, size - 1))) {
+        call = Py_NewRef(PyTuple_GET_ITEM(PyList_GET_ITEM(stack, size - 1), 1));
+    }
+    else if (!PyErr_Occurred()) {
+        PyErr_SetString(PyExc_IndexError, "a tape that nothing is written to");
+    }
+    for (Py_ssize_t i = frames == NULL ? -1 : PyList_GET_SIZE(frames) - 1; call && i >= 0; i--) {
+        PyFrameObject *inner = (PyFrameObject *)PyList_GET_ITEM(frames, i);
+        call = open_call(tape, inner, outer, call);
+        Py_XSETREF(outer, (PyFrameObject *)Py_NewRef(inner));
+    }
+    Py_XDECREF(frames);
+    Py_XDECREF(outer);
+    if (call == NULL) {
+        return -1;
+    }
+    Py_XSETREF(FIELD(tape, FRAME), Py_NewRef(frame));
+    Py_XSETREF(FIELD(tape, CALL), call);
+    return 0;
+}
+
+static PyObject *
+tape_enter(PyObject *tape, PyObject *frame)
+{
+    if (!PyFrame_Check(frame)) {
+        PyErr_Format(PyExc_TypeError, "enter takes a frame, got a %s", Py_TYPE(frame)->tp_name);
+        return NULL;
+    }
+    return enter_call(tape, (PyFrameObject *)frame) < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+static PyObject *
+tape_leave(PyObject *tape, PyObject *depth)
+{
+    Py_ssize_t number = PyLong_AsSsize_t(depth);
+    if ((number == -1 && PyErr_Occurred()) || leave_calls(tape, number) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+/* Begins a block named by hand: see Tape.go_in. */
+static PyObject *
+tape_go_in(PyObject *tape, PyObject *const *args, Py_ssize_t count)
+{
+    if ((count != 2 && count != 3) || !PyFrame_Check(args[1])) {
+        PyErr_SetString(PyExc_TypeError, "go_in takes a name, a frame and a partner");
+        return NULL;
+    }
+    if (args[1] != FIELD(tape, FRAME) && enter_call(tape, (PyFrameObject *)args[1]) < 0) {
+        return NULL;
+    }
+    PyObject *stack = field(tape, STACK, &PyList_Type), *calls = field(tape, CALLS, &PyList_Type);
+    PyObject *parent = field(tape, CALL, NULL), *at = NULL, *call = NULL, *number = NULL;
+    if (stack == NULL || calls == NULL || parent == NULL) {
+        return NULL;
+    }
+    Py_ssize_t depth = PyList_GET_SIZE(stack);
+    if ((at = PyLong_FromLong(PyFrame_GetLasti((PyFrameObject *)args[1]))) != NULL) {
+        call = new_call(Py_None, parent, at, args[0], Py_None, count == 3 ? args[2] : Py_None);
+        number = PyLong_FromSsize_t(PyList_GET_SIZE(calls));
+    }
+    int bad = call == NULL || number == NULL || PyList_Append(calls, call) < 0
+              || push_call(tape, args[1], number) < 0;
+    if (!bad) {
+        Py_XSETREF(FIELD(tape, FRAME), Py_NewRef(Py_None));
+    }
+    Py_XDECREF(at);
+    Py_XDECREF(call);
+    Py_XDECREF(number);
+    return bad ? NULL : PyLong_FromSsize_t(depth);
+}
+
+/* Ends a block named by hand: see Tape.come_out. */
+static PyObject *
+tape_come_out(PyObject *tape, PyObject *depth)
+{
+    PyObject *done = tape_leave(tape, depth);
+    if (done != NULL) {
+        Py_XSETREF(FIELD(tape, FRAME), Py_NewRef(Py_None));
+    }
+    return done;
+}
+
+static PyMethodDef tape_methods[] = {
+    {"go_in", (PyCFunction)(void (*)(void))tape_go_in, METH_FASTCALL,
+     "Begins a block named by hand."},
+    {"come_out", tape_come_out, METH_O, "Ends a block named by hand."},
+    {"enter", tape_enter, METH_O, "Finds the call that `frame` is, and opens it."},
+    {"_leave", tape_leave, METH_O, "Ends all calls but so many."},
+};
+
+/* ------------------------------------------------------------------ arguments of blocks */
+
+/* A copy of what a block was given or gave back, in which each traced array is a Given. */
+static PyObject *
+copy_of(PyObject *first, PyObject *x, PyObject *last)
+{
+    if (!Py_IS_TYPE(x, Array)) {
+        PyObject *made = copied_container(x, copy_of, NULL, NULL);
+        return made != NULL || PyErr_Occurred() ? made : Py_NewRef(x);
+    }
+    PyObject *tape = Py_XNewRef(field(x, TAPE, NULL)), *made = NULL;
+    PyObject *id = tape == NULL ? NULL : number_of(x, tape);
+    PyObject *data = id == NULL ? NULL : Py_XNewRef(field(x, DATA, NULL));
+    if (data != NULL && (made = PyType_GenericAlloc(Given, 0)) != NULL) {
+        FIELD(made, GIVEN_ID) = Py_NewRef(id);
+        FIELD(made, GIVEN_DATA) = Py_NewRef(data);
+        PyObject_GC_UnTrack(made); /* a number, and an array or a number */
+    }
+    Py_XDECREF(tape);
+    Py_XDECREF(data);
+    Py_XDECREF(id);
+    return made;
+}
+
+static PyObject *
+copied(PyObject *module, PyObject *x)
+{
+    return told("Given", Given) ? copy_of(NULL, x, NULL) : NULL;
+}
+
 /* ------------------------------------------------------------------ what a module sees */
 
 /* What of all that a function reaches is looked into: 'f' for functions, 'x' for the rest. */
@@ -770,7 +1384,7 @@ reached_as(PyObject *x)
 static PyObject *
 reaches(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
-    if (!said_by("prepare_entrance", Deque)
+    if (!told("deque", Deque)
         || !are("reaches", args, count, 2, &PyFunction_Type, &PyTuple_Type)) {
         return NULL;
     }
@@ -818,7 +1432,7 @@ exchange(PyObject *twins, Py_ssize_t i, PyObject **name, PyObject **plain, PyObj
 static PyObject *
 swap(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
-    if (!said_by("prepare", absent) || !are("swap", args, count, 2, &PyDict_Type, &PyList_Type)) {
+    if (!told("ABSENT", absent) || !are("swap", args, count, 2, &PyDict_Type, &PyList_Type)) {
         return NULL;
     }
     PyObject *namespace = args[0], *twins = args[1], *name, *plain, *other, *done = NULL;
@@ -843,7 +1457,7 @@ swap(PyObject *module, PyObject *const *args, Py_ssize_t count)
 static PyObject *
 unswap(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
-    if (!said_by("prepare", absent)
+    if (!told("ABSENT", absent)
         || !are("unswap", args, count, 2, &PyDict_Type, &PyList_Type)) {
         return NULL;
     }
@@ -945,7 +1559,7 @@ spread(PyObject *module, PyObject *args)
 static PyObject *
 floating_leaves(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
-    if (!said_by("prepare", Ndarray)
+    if (!told("ndarray", Ndarray)
         || !are("floating_leaves", args, count, 2, &PyDict_Type, &PyList_Type)) {
         return NULL;
     }
@@ -995,8 +1609,6 @@ typedef struct {
     Py_ssize_t large;
     int rewritten;
 } Walk;
-
-static PyObject *fit_, *mirror_, *add_; /* backward._fitted, and the first words of events */
 
 /* Hands over to a method of the walk in Python. */
 static int
@@ -1290,8 +1902,7 @@ walk_back(PyObject *module, PyObject *args)
                           &walk.kept, &walk.large, &walk.rewritten, &stop)) {
         return NULL;
     }
-    if (fit_ == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "prepare_walk() was not called");
+    if (!told("_fitted", fit_)) {
         return NULL;
     }
     for (Py_ssize_t k = stop - 1; k >= 0; k--) {
@@ -1324,95 +1935,126 @@ found(PyTypeObject *type, const char *name, Py_ssize_t *offset)
     return right;
 }
 
-static PyObject *
-prepare(PyObject *module, PyObject *args)
+/* What Python tells, by name: `t` a type, `T` a type of tuples, `n` a number, `o` anything. */
+static const struct {
+    const char *name;
+    void *place;
+    char kind;
+} THINGS[] = {
+    {"Array", &Array, 't'}, {"Alias", &Alias, 't'}, {"Buffer", &Buffer, 't'}, {"Tape", &Tape, 't'},
+    {"Rule", &Rule, 't'}, {"Leaf", &Leaf, 'T'}, {"Call", &Call, 'T'}, {"Known", &Known, 'T'},
+    {"ndarray", &Ndarray, 't'}, {"float64", &Float64, 't'}, {"floating", &Floating, 't'}, {"inexact", &Inexact, 't'},
+    {"Entrance", &Entrance, 't'}, {"Marked", &Marked, 't'}, {"deque", &Deque, 't'},
+    {"Given", &Given, 't'}, {"Ref", &Ref, 't'}, {"Note", &Note, 't'}, {"Notes", &Notes, 't'},
+    {"NONE", &no_settings, 'o'}, {"read", &read_, 'o'}, {"version", &version_, 'o'},
+    {"role", &role_, 'o'}, {"holds_state", &state_, 'o'}, {"sum", &sum_, 'o'},
+    {"ABSENT", &absent, 'o'}, {"dtype", &float64, 'o'}, {"known", &known_, 'o'},
+    {"known_of", &known_of_, 'o'}, {"owner_of", &owner_, 'o'}, {"through", &through_, 'o'},
+    {"fitted", &fit_, 'o'}, {"MIRROR", &mirror_, 'o'}, {"SUM", &add_, 'o'},
+    {"KEPT_BYTES", &copied_bytes, 'n'}, {"LARGE", &many, 'n'},
+};
+
+/* Where the fields of those types are that are reached without asking. */
+static const struct {
+    PyTypeObject **type;
+    const char *name;
+    Py_ssize_t *offset;
+} FIELDS[] = {
+    {&Array, "data", &DATA}, {&Array, "id", &ID}, {&Array, "tape", &TAPE}, {&Array, "alias", &ALIAS},
+    {&Alias, "buffer", &BUFFER}, {&Alias, "seen", &SEEN_THEN},
+    {&Buffer, "generation", &GENERATION}, {&Buffer, "live", &LIVE},
+    {&Tape, "open", &OPEN}, {&Tape, "frame", &FRAME}, {&Tape, "call", &CALL},
+    {&Tape, "calls", &CALLS}, {&Tape, "values", &VALUES}, {&Tape, "ops", &OPS},
+    {&Tape, "leaves", &LEAVES}, {&Tape, "_stack", &STACK}, {&Tape, "_place", &PLACE},
+    {&Tape, "notes", &NOTES}, {&Rule, "backward", &BACKWARD},
+    {&Rule, "differentiable", &DIFFERENTIABLE}, {&Entrance, "tape", &ENTRANCE_TAPE},
+    {&Entrance, "arrays", &ARRAYS}, {&Entrance, "_seen", &SEEN}, {&Entrance, "_held", &HELD},
+    {&Entrance, "put_back", &PUT_BACK}, {&Marked, "data", &MARKED_DATA},
+    {&Marked, "role", &MARKED_ROLE}, {&Marked, "name", &MARKED_NAME}, {&Given, "id", &GIVEN_ID},
+    {&Given, "data", &GIVEN_DATA}, {&Ref, "id", &REF_ID}, {&Notes, "of", &OF},
+    {&Note, "code", &NOTE_CODE}, {&Note, "module", &MODULE}, {&Note, "args", &ARGUMENTS},
+    {&Note, "final", &FINAL}, {&Note, "end", &END},
+};
+
+#define COUNT(table) (sizeof table / sizeof *table)
+
+/* Takes in one thing of THINGS. */
+static int
+take(size_t k, PyObject *value)
 {
-    PyTypeObject *array, *tape, *rule, *leaf, *ndarray, *double_, *floating;
-    PyObject *none, *read, *role, *sum, *missing, *dtype;
-    Py_ssize_t bytes;
-    if (!PyArg_ParseTuple(args, "O!O!O!O!O!O!O!O!OOOOOn:prepare", &PyType_Type, &array,
-                          &PyType_Type, &tape, &PyType_Type, &rule, &PyType_Type, &leaf,
-                          &PyType_Type, &ndarray,
-                          &PyType_Type, &double_, &PyType_Type, &floating, &PyDict_Type, &none,
-                          &read, &role, &sum, &missing, &dtype, &bytes)) {
-        return NULL;
+    char kind = THINGS[k].kind;
+    if (kind == 'n') {
+        Py_ssize_t number = PyLong_AsSsize_t(value);
+        *(Py_ssize_t *)THINGS[k].place = number;
+        return number == -1 && PyErr_Occurred() ? -1 : 0;
     }
-    if (!found(array, "data", &DATA) || !found(array, "id", &ID) || !found(array, "tape", &TAPE)
-        || !found(array, "alias", &ALIAS) || !found(tape, "open", &OPEN)
-        || !found(tape, "frame", &FRAME) || !found(tape, "call", &CALL)
-        || !found(tape, "values", &VALUES) || !found(tape, "ops", &OPS)
-        || !found(tape, "leaves", &LEAVES)
-        || !found(rule, "backward", &BACKWARD)
-        || !found(rule, "differentiable", &DIFFERENTIABLE)) {
-        return NULL;
+    if (kind != 'o' && (!PyType_Check(value)
+                        || (kind == 'T' && !PyType_IsSubtype((PyTypeObject *)value, &PyTuple_Type)))) {
+        PyErr_Format(PyExc_TypeError, "%s is to be a type%s", THINGS[k].name,
+                     kind == 'T' ? " of tuples" : "");
+        return -1;
     }
-    if (!PyType_IsSubtype(leaf, &PyTuple_Type)) {
-        PyErr_SetString(PyExc_TypeError, "a Leaf is no tuple");
-        return NULL;
+    for (size_t i = 0; i < COUNT(FIELDS); i++) {
+        if ((void *)FIELDS[i].type == THINGS[k].place
+            && !found((PyTypeObject *)value, FIELDS[i].name, FIELDS[i].offset)) {
+            return -1;
+        }
     }
-    copied_bytes = bytes;
-    Py_XSETREF(Array, (PyTypeObject *)Py_NewRef(array));
-    Py_XSETREF(Tape, (PyTypeObject *)Py_NewRef(tape));
-    Py_XSETREF(Rule, (PyTypeObject *)Py_NewRef(rule));
-    Py_XSETREF(Leaf, (PyTypeObject *)Py_NewRef(leaf));
-    Py_XSETREF(Ndarray, (PyTypeObject *)Py_NewRef(ndarray));
-    Py_XSETREF(Float64, (PyTypeObject *)Py_NewRef(double_));
-    Py_XSETREF(Floating, (PyTypeObject *)Py_NewRef(floating));
-    Py_XSETREF(no_settings, Py_NewRef(none));
-    Py_XSETREF(read_, Py_NewRef(read));
-    Py_XSETREF(role_, Py_NewRef(role));
-    Py_XSETREF(sum_, Py_NewRef(sum));
-    Py_XSETREF(absent, Py_NewRef(missing));
-    Py_XSETREF(float64, Py_NewRef(dtype));
+    Py_XSETREF(*(PyObject **)THINGS[k].place, Py_NewRef(value));
+    return 0;
+}
+
+/* Takes in what Python tells, each by its name. */
+static PyObject *
+prepare(PyObject *module, PyObject *args, PyObject *things)
+{
+    PyObject *name, *value;
+    Py_ssize_t at = 0;
+    while (things != NULL && PyDict_Next(things, &at, &name, &value)) {
+        size_t k = 0;
+        while (k < COUNT(THINGS) && PyUnicode_CompareWithASCIIString(name, THINGS[k].name) != 0) {
+            k++;
+        }
+        if (k == COUNT(THINGS)) {
+            return PyErr_Format(PyExc_TypeError, "nobody asks for %U", name);
+        }
+        if (take(k, value) < 0) {
+            return NULL;
+        }
+    }
     Py_RETURN_NONE;
 }
 
-/* Says what the replay works with. */
+/* Gives the class of tapes the methods of tape_methods, in place of its own. */
 static PyObject *
-prepare_walk(PyObject *module, PyObject *args)
+give_methods(PyObject *module, PyObject *ignored)
 {
-    PyObject *fit, *mirror, *add;
-    if (!PyArg_ParseTuple(args, "OOO:prepare_walk", &fit, &mirror, &add)) {
+    if (!told("Tape", Tape) || !told("Call", Call) || !told("known_of", known_of_)) {
         return NULL;
     }
-    Py_XSETREF(fit_, Py_NewRef(fit));
-    Py_XSETREF(mirror_, Py_NewRef(mirror));
-    Py_XSETREF(add_, Py_NewRef(add));
-    Py_RETURN_NONE;
-}
-
-/* Says what arrays come in by. */
-static PyObject *
-prepare_entrance(PyObject *module, PyObject *args)
-{
-    PyTypeObject *entrance, *marked, *deque;
-    PyObject *state;
-    if (!PyArg_ParseTuple(args, "O!O!O!O:prepare_entrance", &PyType_Type, &entrance, &PyType_Type,
-                          &marked, &PyType_Type, &deque, &state)
-        || !found(entrance, "tape", &ENTRANCE_TAPE) || !found(entrance, "arrays", &ARRAYS)
-        || !found(entrance, "_seen", &SEEN) || !found(entrance, "_held", &HELD)
-        || !found(entrance, "put_back", &PUT_BACK)
-        || !found(marked, "data", &MARKED_DATA) || !found(marked, "role", &MARKED_ROLE)
-        || !found(marked, "name", &MARKED_NAME)) {
-        return NULL;
+    for (size_t i = 0; i < COUNT(tape_methods); i++) {
+        PyObject *method = PyDescr_NewMethod(Tape, &tape_methods[i]);
+        int bad = method == NULL
+                  || PyObject_SetAttrString((PyObject *)Tape, tape_methods[i].ml_name, method) < 0;
+        Py_XDECREF(method);
+        if (bad) {
+            return NULL;
+        }
     }
-    Py_XSETREF(Entrance, (PyTypeObject *)Py_NewRef(entrance));
-    Py_XSETREF(Marked, (PyTypeObject *)Py_NewRef(marked));
-    Py_XSETREF(Deque, (PyTypeObject *)Py_NewRef(deque));
-    Py_XSETREF(state_, Py_NewRef(state));
     Py_RETURN_NONE;
 }
 
 static PyMethodDef functions[] = {
-    {"prepare", prepare, METH_VARARGS,
-     "prepare(Array, Tape, Rule, Leaf, ndarray, float64, floating, NONE, read, role, sum, ABSENT, "
-     "dtype, bytes): says what these are."},
-    {"prepare_entrance", prepare_entrance, METH_VARARGS,
-     "prepare_entrance(Entrance, Marked, deque, holds_state): says what arrays come in by."},
-    {"prepare_walk", prepare_walk, METH_VARARGS,
-     "prepare_walk(_fitted, MIRROR, SUM): says what a replay works with."},
+    {"prepare", (PyCFunction)(void (*)(void))prepare, METH_VARARGS | METH_KEYWORDS,
+     "prepare(**things): says what is meant by names such as Array; see THINGS in the source."},
+    {"give_methods", give_methods, METH_NOARGS, "give_methods(): gives tapes compiled methods."},
+    {"note", (PyCFunction)(void (*)(void))note, METH_FASTCALL,
+     "note(notes, x, depth): see notes.Notes._any."},
+    {"copied", copied, METH_O, "copied(tree): see blocks.copied."},
     {"operator", make_operator, METH_VARARGS,
-     "operator(rule, function, slow, swapped): an operator of two operands, for the class Array."},
+     "operator(rule, function, slow, operands, swapped): an operator, for the class Array."},
+    {"method", make_method, METH_VARARGS,
+     "method(rule, function, slow, operands, allowed): a method, for the class Array."},
     {"function", make_function, METH_VARARGS,
      "function(rule, function, slow, operands, allowed): a function of one or two operands."},
     {"twin", (PyCFunction)(void (*)(void))twin, METH_FASTCALL,
@@ -1444,12 +2086,13 @@ PyInit__speedups(void)
     struct {
         PyObject **place;
         const char *text;
-    } words[] = {{&s_enter, "enter"}, {&s_given, "given"}, {&s_shape, "shape"},
+    } words[] = {{&s_given, "given"}, {&s_shape, "shape"},
                  {&s_dtype, "dtype"}, {&s_kind, "kind"},   {&s_ndim, "ndim"},
                  {&s_copy, "copy"},   {&s_nbytes, "nbytes"},
                  {&s_parameter, "parameter"}, {&s_input, "input"},
                  {&s_enter_any, "_enter"}, {&s_item, "_item"},
-                 {&s_odd, "odd"}, {&s_meet, "meet"}, {&s_drop, "drop"}};
+                 {&s_odd, "odd"}, {&s_meet, "meet"}, {&s_drop, "drop"},
+                 {&s_note_any, "_any"}};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         if ((*words[i].place = PyUnicode_InternFromString(words[i].text)) == NULL) {
             return NULL;

@@ -392,4 +392,4 @@ def _no_rule(rule: Rule, tape: Tape, op: Any) -> GradientError:
 
 
 if speedups is not None:
-    speedups.prepare_walk(_fitted, MIRROR, SUM)
+    speedups.prepare(fitted=_fitted, MIRROR=MIRROR, SUM=SUM)

@@ -16,6 +16,10 @@ from types import TracebackType
 from typing import Any
 
 from .array import Array
+from .compiled import speedups
+import numpy as np
+
+from . import tape as tapes
 from .tape import active
 
 
@@ -30,11 +34,26 @@ def partner_name(name: str) -> str | None:
     return name.replace("forward", "backward")
 
 
+@dataclass(slots=True, eq=False)
+class Given:
+    """A traced array that a block was given or gave back: the value that it was then, and its data.
+
+    It knows no tape: with one a trace would be a cycle, and stay until somebody looks for those.
+    """
+
+    id: int
+    data: Any
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return np.shape(self.data)
+
+
 @dataclass(slots=True)
 class Visit:
     """One call of a block with a backward of its own: what went in, and what came out.
 
-    The containers are copies of the user's, with the traced arrays still in them.
+    The containers are copies of the user's, with a `Given` for each traced array.
     start, stop: the range of the tape's operations that the call recorded.
     """
 
@@ -81,17 +100,28 @@ class Block:
         if tape is None:
             return self.function(*args, **kwargs)
         if self.given_backward is None:
-            with tape.within(self.name, sys._getframe(1)):
+            depth = tape.go_in(self.name, sys._getframe(1))
+            try:
                 return self.function(*args, **kwargs)
+            finally:
+                tape.come_out(depth)
         visit = Visit(self, copied(args), copied(kwargs))
-        name = "" if self.by_name else self.name
-        with tape.within(name, sys._getframe(1), visit) as visit.call:
-            visit.start = len(tape.ops)
+        depth = tape.go_in("" if self.by_name else self.name, sys._getframe(1), visit)
+        visit.call, visit.start = len(tape.calls) - 1, len(tape.ops)
+        try:
             result = self.function(*args, **kwargs)
+        finally:
+            tape.come_out(depth)
         visit.stop = len(tape.ops)
         visit.result = copied(result)
         tape.visits.append(visit)
         return result
+
+
+tapes.through = Block.__call__.__code__
+if speedups is not None:
+    speedups.prepare(Given=Given, through=tapes.through)
+    speedups.give_methods()
 
 
 class NamedBlock:
@@ -131,11 +161,10 @@ def block(what: str | Callable[..., Any]) -> Any:
     raise TypeError(f"tracer.block takes a name or a function, got {type(what).__name__}")
 
 
-def copied(tree: Any) -> Any:
-    """Nested containers copied, with each traced array as the value that it is now."""
+def _copied(tree: Any) -> Any:
     kind = type(tree)
     if kind is Array:
-        return Array(tree.data, tree.tape.operand(tree), tree.tape)
+        return Given(id=tree.tape.operand(tree), data=tree.data)
     if kind is list:
         return [copied(item) for item in tree]
     if kind is tuple:
@@ -143,3 +172,7 @@ def copied(tree: Any) -> Any:
     if kind is dict:
         return {key: copied(item) for key, item in tree.items()}
     return tree
+
+
+copied: Callable[[Any], Any] = _copied if speedups is None else speedups.copied
+"""Nested containers copied, with a `Given` for each traced array."""

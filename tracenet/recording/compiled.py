@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from ..ops import Rule
-from . import memory
+from . import memory, tape
 from .array import Array
 from .roles import role
-from .tape import KEPT_BYTES, NONE, Leaf, Tape
+from .tape import KEPT_BYTES, NONE, Call, Known, Leaf, Tape
 
-VERSION = 2
+VERSION = 3
 """Of `_speedups.c`: raised there and here when what one calls of the other changes."""
 
 ABSENT: Any = object()
@@ -36,8 +36,12 @@ def _loaded() -> Any:
     if getattr(found, "VERSION", 0) != VERSION:  # left over from another version, in a checkout
         return None
     found.prepare(
-        Array, Tape, Rule, Leaf, np.ndarray, np.float64, np.floating, NONE, memory.read, role,
-        np.add.reduce, ABSENT, np.dtype(np.float64), KEPT_BYTES,
+        Array=Array, Alias=memory.Alias, Buffer=memory.Buffer, read=memory.read, Tape=Tape,
+        version=memory.version, Rule=Rule, Leaf=Leaf, Call=Call, Known=Known, known=tape.known,
+        known_of=tape.known_of, owner_of=tape.owner_of, NONE=NONE, KEPT_BYTES=KEPT_BYTES,
+        ABSENT=ABSENT, role=role, ndarray=np.ndarray, float64=np.float64, floating=np.floating,
+        inexact=np.inexact,
+        dtype=np.dtype(np.float64), sum=np.add.reduce,
     )  # fmt: skip
     return found
 

@@ -261,7 +261,7 @@ class Entrance:
 
 _entered: Callable[..., Any] = Entrance._enter
 if speedups is not None:
-    speedups.prepare_entrance(Entrance, Marked, deque, holds_state)
+    speedups.prepare(Entrance=Entrance, Marked=Marked, deque=deque, holds_state=holds_state)
     _entered = speedups.enter  # which calls `_enter` for what is not common
 _new = object.__new__
 _leaf = tuple.__new__  # a third of the cost of Leaf(…), and every trace pays it

@@ -17,7 +17,7 @@ import numpy as np
 from ..errors import GradientError
 from ..words import GRADIENT
 from .array import Array, raw
-from .blocks import Visit
+from .blocks import Given, Visit
 from .scope import program, swap, unswap
 from .tape import Tape
 
@@ -64,11 +64,11 @@ def _gradient_count(visit: Visit) -> int:
     return max(1, count)
 
 
-def outputs(visit: Visit) -> list[Array]:
+def outputs(visit: Visit) -> list[Given]:
     """The returned arrays that a gradient is expected for."""
     result = visit.result
-    items = [result] if type(result) is Array else list(result) if _many(result) else []
-    return [x for x in items[: _gradient_count(visit)] if type(x) is Array]
+    items = [result] if type(result) is Given else list(result) if _many(result) else []
+    return [x for x in items[: _gradient_count(visit)] if type(x) is Given]
 
 
 def _many(x: Any) -> bool:
@@ -96,7 +96,7 @@ def replay(tape: Tape, data: Any, visit: Visit, gradients: dict[int, int]) -> Pl
     return Played(start, len(tape.ops), assigned)
 
 
-def _gradient_of(tape: Tape, data: Any, x: Array, gradients: dict[int, int]) -> Array:
+def _gradient_of(tape: Tape, data: Any, x: Given, gradients: dict[int, int]) -> Array:
     id = gradients.get(x.id)
     if id is None:
         tape.values.append(np.zeros_like(data(x.id)))
@@ -126,7 +126,7 @@ def _others(tape: Tape, data: Any, visit: Visit, given: int) -> list[Any]:
                 f"(the cache), then arguments of {block.name} under their own names. One that takes "
                 "anything else is checked in a run of both: tracer.check(tracer.trace(step, X, Y))"
             )
-    return [_current(data, x) for x in found]
+    return [_current(tape, data, x) for x in found]
 
 
 def _cache(rest: list[Any]) -> Any:
@@ -138,15 +138,15 @@ def _cache(rest: list[Any]) -> Any:
     return caches[0] if len(caches) == 1 else rest[0] if len(rest) == 1 else tuple(rest)
 
 
-def _current(data: Any, tree: Any) -> Any:
+def _current(tape: Tape, data: Any, tree: Any) -> Any:
     """The arrays with the data that they had then, whatever was written over them since."""
     kind = type(tree)
-    if kind is Array:
-        return Array(data(tree.id), tree.id, tree.tape)
+    if kind is Given:
+        return Array(data(tree.id), tree.id, tape)
     if kind is dict:
-        return {key: _current(data, item) for key, item in tree.items()}
+        return {key: _current(tape, data, item) for key, item in tree.items()}
     if kind is list or kind is tuple:
-        return kind(_current(data, item) for item in tree)
+        return kind(_current(tape, data, item) for item in tree)
     return tree
 
 
@@ -169,7 +169,7 @@ def _assigned(tape: Tape, visit: Visit, result: Any) -> list[tuple[int, int]]:
         pairs = [(n, x, g) for (n, x), g in zip(targets, given)]
     found = []
     for name, x, g in pairs:
-        if type(x) is not Array or g is None:
+        if type(x) is not Given or g is None:
             continue
         g = _fitted(g, x.shape)
         if np.shape(raw(g)) != x.shape:
@@ -195,9 +195,10 @@ def _fitted(g: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _is_array(x: Any) -> bool:
-    data = raw(x)
-    return isinstance(data, (np.ndarray, float, np.inexact)) and np.asarray(data).dtype.kind == "f" \
-        and (type(x) is Array or isinstance(data, np.ndarray))  # fmt: skip
+    """Whether the backward returns a gradient for an argument: an array, or a traced number."""
+    data = x.data if type(x) is Given else x
+    number = type(x) is Given and isinstance(data, (float, np.inexact))
+    return (number or isinstance(data, np.ndarray)) and np.asarray(data).dtype.kind == "f"
 
 
 def _called(block: Any) -> str:

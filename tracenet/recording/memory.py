@@ -38,7 +38,7 @@ class Buffer:
         self.id = id
         self.generation = 0
         self.live = live
-        self.later = Later(data.shape, data.dtype)
+        self.later: Later | None = None  # one for all of its versions that are rebuilt
 
 
 class Alias:
@@ -114,9 +114,15 @@ def protect(tape: Any, buffer: Buffer) -> None:
         if used:
             values[id] = data.copy()
         else:
-            values[id] = buffer.later if data is buffer.data else Later(data.shape, data.dtype)
+            values[id] = _later(buffer) if data is buffer.data else Later(data.shape, data.dtype)
             tape.rewritten = True
     buffer.live = {}
+
+
+def _later(buffer: Buffer) -> Later:
+    if buffer.later is None:
+        buffer.later = Later(buffer.data.shape, buffer.data.dtype)
+    return buffer.later
 
 
 def _wrote(tape: Any, buffer: Buffer, id: int, used: bool) -> None:

@@ -17,8 +17,9 @@ import numpy as np
 
 from . import memory, source
 from .array import Array
+from .compiled import speedups
 from .entrance import attributes, is_plain
-from .tape import foreign
+from .tape import Known, foreign
 
 DEPTH = 2
 """How far objects in objects are looked into: a layer, and the parameter that holds its gradient."""
@@ -73,48 +74,42 @@ UNKNOWN = object()
 class Notes:
     """The notes of one tape, by the numbers of its calls."""
 
+    __slots__ = ("_objects", "of")
+
     def __init__(self) -> None:
         self.of: dict[int, Note] = {}
         self._objects: dict[int, tuple[int, Any]] = {}
 
-    def began(self, call: int, frame: Any) -> None:
+    def began(self, call: int, frame: Any, known: Known) -> None:
         """A call has begun: its arguments are what its parameters are bound to."""
-        code = frame.f_code
-        count = code.co_argcount + code.co_kwonlyargcount
-        count += bool(code.co_flags & 4) + bool(code.co_flags & 8)
         now = frame.f_locals
-        args = {name: self._tree(now[name]) for name in code.co_varnames[:count] if name in now}
-        self.of[call] = Note(code, frame.f_globals, args)
+        args = {name: _note(self, now[name], 0) for name in known.arguments if name in now}
+        self.of[call] = Note(known.code, frame.f_globals, args)
 
     def ended(self, call: int, frame: Any) -> None:
         """A call has ended: its frame still knows what its variables were."""
         note = self.of.get(call)
         if note is not None:
-            note.final = {name: self._tree(x) for name, x in frame.f_locals.items()}
+            note.final = {name: _note(self, x, 0) for name, x in frame.f_locals.items()}
             note.end = frame.f_lasti
 
-    def _tree(self, x: Any, depth: int = 0) -> Any:
+    def _any(self, x: Any, depth: int) -> Any:
+        """What is noted of anything; depth: how many objects it is in."""
         kind = type(x)
         if kind is Array:
-            return Ref(x.id if x.alias is None else memory.version(x))
+            return Ref(memory.version(x))
         if kind in PLAIN:
             return x
         if kind is dict or kind is list or isinstance(x, tuple):
             if len(x) > LARGE:
                 return UNKNOWN
-            again = self._tree
             if kind is dict:
-                return {
-                    key: Ref(y.id) if type(y) is Array and y.alias is None else again(y, depth)
-                    for key, y in x.items()
-                }
-            items = [
-                Ref(y.id) if type(y) is Array and y.alias is None else again(y, depth) for y in x
-            ]
+                return {key: _note(self, y, depth) for key, y in x.items()}
+            items = [_note(self, y, depth) for y in x]
             return items if kind is list else _like(x, items)
         if depth < DEPTH and is_plain(x):
             number, _ = self._objects.setdefault(id(x), (len(self._objects), x))
-            inner = {name: self._tree(item, depth + 1) for name, item in attributes(x)}
+            inner = {name: _note(self, item, depth + 1) for name, item in attributes(x)}
             return Held(number, inner)
         return x
 
@@ -126,6 +121,12 @@ class Notes:
     def forget_objects(self) -> None:
         """Lets go of the user's objects once the run is over."""
         self._objects.clear()
+
+
+_note: Callable[[Notes, Any, int], Any] = Notes._any
+if speedups is not None:
+    speedups.prepare(Ref=Ref, Note=Note, Notes=Notes, LARGE=LARGE)
+    _note = speedups.note  # which calls `_any` for what is not common
 
 
 def _like(x: tuple[Any, ...], items: list[Any]) -> tuple[Any, ...]:

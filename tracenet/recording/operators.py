@@ -76,7 +76,7 @@ def _binary(rule: Rule, function: Callable[[Any, Any], Any], swapped: bool) -> C
 
     if speedups is None:
         return method
-    return speedups.operator(rule, function, method, swapped)  # type: ignore[no-any-return]
+    return speedups.operator(rule, function, method, 2, swapped)  # type: ignore[no-any-return]
 
 
 def _stale(rule: Rule, data: Any, operands: tuple[Any, Any], frame: Any) -> Any:
@@ -120,7 +120,9 @@ def _unary(rule: Rule, function: Callable[[Any], Any]) -> Callable[..., Any]:
         x = self.id if self.alias is None else _read(tape, self)
         return tape.record(rule, (x,), data, NONE, _getframe(1))
 
-    return method
+    if speedups is None:
+        return method
+    return speedups.operator(rule, function, method, 1, False)  # type: ignore[no-any-return]
 
 
 def _getitem(self: Array, index: Any) -> Any:
@@ -200,7 +202,9 @@ def _method(name: str, rule: Rule) -> Callable[..., Any]:
         return tape.record(rule, (tape.operand(self),), data, kwargs, _getframe(1))
 
     method.__name__ = name
-    return method
+    if speedups is None or not quick:
+        return method
+    return _compiled(name, rule, method, 1, allowed)
 
 
 def _product(name: str, rule: Rule) -> Callable[..., Any]:
@@ -219,10 +223,22 @@ def _product(name: str, rule: Rule) -> Callable[..., Any]:
         )
 
     method.__name__ = name
-    return method
+    if speedups is None:
+        return method
+    return _compiled(name, rule, method, 2, frozenset())
 
 
 _ARRAYS = (Array, np.ndarray)
+
+
+def _compiled(
+    name: str, rule: Rule, method: Callable[..., Any], operands: int, allowed: frozenset[str]
+) -> Callable[..., Any]:
+    made: Callable[..., Any] = speedups.method(
+        rule, getattr(np.ndarray, name), method, operands, allowed
+    )
+    made.__name__ = name
+    return made
 
 
 def _attribute(name: str) -> property:

@@ -219,18 +219,21 @@ class Tape:
         new = []
         f = frame
         while f is not None and f not in place:
-            new.append(f)
+            if f.f_code is not through:
+                new.append(f)
             f = f.f_back
         self._leave(place[f] + 1 if f is not None else 1)
         call = stack[-1][1]
-        for f in reversed(new):
-            back = f.f_back
-            at = back.f_lasti if back else -1
-            self.calls.append(_call(Call, (f.f_code, call, at, None, _owner(f), None)))
+        for inner in reversed(new):
+            code = known_of(inner.f_code)
+            at = f.f_lasti if f is not None else -1
+            owner = owner_of(inner) if code.method else None
+            self.calls.append(_call(Call, (code.code, call, at, None, owner, None)))
             call = len(self.calls) - 1
-            self._push(f, call)
-            if self.notes is not None and not foreign(f.f_code.co_filename):
-                self.notes.began(call, f)
+            self._push(inner, call)
+            if self.notes is not None and not code.foreign:
+                self.notes.began(call, inner, code)
+            f = inner
         self.frame, self.call = frame, call
 
     def _push(self, frame: Any, call: int) -> None:
@@ -248,20 +251,29 @@ class Tape:
             else:
                 place[frame] = before
 
-    @contextmanager
-    def within(self, name: str, frame: Any, partner: Any = None) -> Iterator[int]:
-        """A block named by hand: what is recorded until the end belongs to it."""
-        self.enter(frame)
+    def go_in(self, name: str, frame: Any, partner: Any = None) -> int:
+        """Begins a block named by hand; returns what `come_out` takes. Its call is the last one."""
+        if frame is not self.frame:
+            self.enter(frame)
         depth = len(self._stack)
-        self.calls.append(Call(None, self.call, frame.f_lasti, name, None, partner))
-        number = len(self.calls) - 1
-        self._push(frame, number)
+        self.calls.append(_call(Call, (None, self.call, frame.f_lasti, name, None, partner)))
+        self._push(frame, len(self.calls) - 1)
         self.frame = None
+        return depth
+
+    def come_out(self, depth: int) -> None:
+        """Ends a block named by hand, and what was called in it."""
+        self._leave(depth)
+        self.frame = None
+
+    @contextmanager
+    def within(self, name: str, frame: Any, partner: Any = None) -> Iterator[None]:
+        """A block named by hand: what is recorded until the end belongs to it."""
+        depth = self.go_in(name, frame, partner)
         try:
-            yield number
+            yield
         finally:
-            self._leave(depth)
-            self.frame = None
+            self.come_out(depth)
 
     # ------------------------------------------------------------------ leaving
 
@@ -307,11 +319,38 @@ def active() -> Tape | None:
     return _active
 
 
-def _owner(frame: Any) -> str | None:
+class Known(NamedTuple):
+    """What is asked of code at each of its calls. arguments: the names of its parameters."""
+
+    code: CodeType
+    arguments: tuple[str, ...]
+    method: bool
+    foreign: bool
+
+
+known: dict[int, Known] = {}
+"""By the `id` of code, since its hash is that of all it consists of, found anew each time."""
+
+through: CodeType | None = None
+"""The code whose calls are no calls of the program's: set by `blocks`, for a block's own."""
+
+
+def known_of(code: CodeType) -> Known:
+    """What is asked of code at each of its calls."""
+    found = known.get(id(code))
+    if found is None or found.code is not code:
+        if len(known) > 4096:
+            known.clear()
+        count = code.co_argcount + code.co_kwonlyargcount
+        count += bool(code.co_flags & 4) + bool(code.co_flags & 8)
+        names = code.co_varnames[:count]
+        method = code.co_argcount > 0 and names[0] == "self"
+        found = known[id(code)] = Known(code, names, method, foreign(code.co_filename))
+    return found
+
+
+def owner_of(frame: Any) -> str | None:
     """The class that a method is called on, for the name of its block."""
-    code = frame.f_code
-    if not code.co_argcount or code.co_varnames[0] != "self":
-        return None
     owner = frame.f_locals.get("self")
     if isinstance(owner, type):  # a class method that calls its class self
         return owner.__name__
