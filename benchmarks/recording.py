@@ -4,6 +4,9 @@
 
 Times are the least of three; they are given for each operation at several lengths, so that what is
 linear shows as a column of equal numbers. Bytes are counted by `tracemalloc`, in a run of its own.
+The last two lines are of a course's code as it stands: many functions, and a backward of its own. What
+it takes in a trace is given over what it takes by itself, with a block for each call and a note of
+what each call was given.
 """
 
 from __future__ import annotations
@@ -23,6 +26,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is imported
 
 import numpy
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tests.networks import course
 from tracenet import tracer
 
 COUNTED = 100_000
@@ -134,11 +140,38 @@ def _loaded(path: Path, text: str) -> Any:
     return tracer.load(path)
 
 
+def of_a_course(sizes: list[int], batch: int, repeats: int) -> None:
+    """Forward and backward functions as a course has them, by themselves and recorded."""
+    rng = numpy.random.RandomState(1)
+    X, Y = rng.randn(sizes[0], batch), (rng.rand(sizes[-1], batch) > 0.5) * 1.0
+    parameters = {}
+    for l in range(1, len(sizes)):
+        parameters[f"W{l}"] = rng.randn(sizes[l], sizes[l - 1]) / numpy.sqrt(sizes[l - 1])
+        parameters[f"b{l}"] = numpy.zeros((sizes[l], 1))
+
+    def plain() -> None:
+        for _ in range(repeats):
+            course.course_net(X, Y, parameters)
+
+    def traced() -> None:
+        for _ in range(repeats):
+            tracer.trace(course.course_net, X, Y, parameters)
+
+    pairs = [(least(plain), least(traced)) for _ in range(7)]
+    ratio = statistics.median(second / first for first, second in pairs)
+    print(
+        f"a course's code, {'-'.join(map(str, sizes))}, batch {batch}: "
+        f"{pairs[0][0] / repeats * 1e6:.0f} µs by itself, recorded in {ratio:.2f} times that"
+    )
+
+
 def main() -> None:
     growth("a chain", chain, (10_000, 100_000, 1_000_000), 1)
     bytes_of_an_op()
     growth("elements written one by one", written, (10_000, 100_000), 2)
     unmodified()
+    of_a_course([4, 3, 2, 1], 6, 500)
+    of_a_course([784, 128, 64, 10], 64, 20)
 
 
 if __name__ == "__main__":

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-from .array import Array
-from .compiled import speedups
 import numpy as np
 
 from . import tape as tapes
+from .array import Array
+from .compiled import speedups
 from .tape import active
 
 
