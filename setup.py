@@ -5,8 +5,15 @@ gets none: importing it would bring the lock back.
 """
 
 import sysconfig
+from pathlib import Path
 
 from setuptools import Extension, setup
 
-compiled = Extension("tracenet._speedups", ["tracenet/_speedups.c"], optional=True)
+folder = Path("tracenet", "speedups")
+compiled = Extension(
+    "tracenet._speedups",
+    [str(folder / "module.c")],
+    depends=[str(part) for part in sorted(folder.glob("*.h"))],
+    optional=True,
+)
 setup(ext_modules=[] if sysconfig.get_config_var("Py_GIL_DISABLED") else [compiled])

@@ -20,7 +20,7 @@ from .roles import role
 from .tape import KEPT_BYTES, NONE, Call, Known, Leaf, Tape
 
 VERSION = 3
-"""Of `_speedups.c`: raised there and here when what one calls of the other changes."""
+"""Of `speedups/module.c`: raised there and here when what one calls of the other changes."""
 
 ABSENT: Any = object()
 """Stands for a name that a module does not have."""
