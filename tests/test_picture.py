@@ -192,3 +192,18 @@ def test_layer_objects_are_one_iteration_of_gradient_descent():
     stepping.train(layers, head, x, y)
     assert np.array_equal(trace["dW2"], layers[2].dW)
     assert np.array_equal(trace["b1:2"], layers[0].b)
+
+
+def test_two_parts_of_one_gradient_stand_on_an_arrow_once():
+    def centred(r):
+        c = r - np.mean(r, axis=0)
+        return c * c
+
+    def scaled(x, w):
+        r = x * w
+        return r
+
+    trace = tracer.trace(lambda x, w: np.sum(centred(scaled(x, w))), np.eye(3), np.ones(3))
+    arrows = trace.backward().diagram(values="shapes").edges
+    found = [[plain(one.name) for one in arrow.shown] for arrow in arrows]
+    assert [names for names in found if "dr" in names] == [["dr"]]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import cached_property
 
 from . import notation
-from .diagram import Run, Text
+from .diagram import Run, Shown, Text
 from .drawing import Drawing
 from .formulas import LONG
 from .leaving import left_in
@@ -179,7 +180,17 @@ class Rows(Drawing):
                 if i is not None and i != j and self.parts[i].phase == phase:
                     along.setdefault((i, j), {})[v] = None
         for (i, j), ids in along.items():
-            self.edge(self.box[i], self.box[j], kind, self.arrays(ids))
+            self.edge(self.box[i], self.box[j], kind, _each_look(self.arrays(ids)))
+
+
+def _each_look(shown: Iterable[Shown]) -> Iterator[Shown]:
+    """Arrays that are drawn alike are drawn once, such as two parts of one gradient without numbers."""
+    seen: set[Shown] = set()
+    for one in shown:
+        look = replace(one, key="")
+        if look not in seen:
+            seen.add(look)
+            yield one
 
 
 def _repeated(trace: Trace, cut: list[Part]) -> Iterator[int]:
