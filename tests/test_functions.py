@@ -215,6 +215,8 @@ np.linalg.vector_norm(x)
 np.concat([x, x])
 np.permute_dims(x, (1, 0))
 np.array([x, x], dtype=object)[0] * 1.0
+np.multiply(np.array([x, x], dtype=object)[0], x)
+x - np.array([x, x], dtype=object)[1]
 np.nan_to_num(np.log(x), neginf=0)
 x.prod()
 x.trace()

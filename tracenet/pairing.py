@@ -8,6 +8,7 @@ does not decide, names do: `linear_backward` with `linear_forward`, the 2 of `dW
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -107,24 +108,39 @@ def _best(trace: Trace, cut: list[Part], i: int, free: list[int], touches: Touch
     return max(scores)[1] if scores else None
 
 
-Touches = dict[tuple[int, ...], tuple[set[int], set[int]]]
-"""For the operations of a part, the values that they read and those that they make."""
+Touches = dict[tuple[int, ...], tuple[set[int], set[int], set[int]]]
+"""For the operations of a part, the values that they read, those that they make, and those of both
+that no other call of its function touches: what is read of these tells the calls apart."""
 
 
 def _touches(trace: Trace, cut: list[Part]) -> Touches:
     ops = trace.ops
-    return {
-        part.ops: ({i for k in part.ops for i in ops[k].ins}, {o for k in part.ops for o in ops[k].outs})
+    both = [
+        ({i for k in part.ops for i in ops[k].ins}, {o for k in part.ops for o in ops[k].outs})
         for part in cut
-    }  # fmt: skip
+    ]
+    calls: dict[str, Counter[int]] = {}
+    for part, (read, made) in zip(cut, both):
+        if part.phase == FORWARD:
+            calls.setdefault(_function(trace, part), Counter()).update(read | made)
+    return {
+        part.ops: (read, made, _once(calls.get(_function(trace, part), Counter()), read | made))
+        for part, (read, made) in zip(cut, both)
+    }
+
+
+def _once(often: Counter[int], values: set[int]) -> set[int]:
+    return {i for i in values if often[i] == 1}
 
 
 def _score(trace: Trace, part: Part, forward: Part, touches: Touches) -> float:
     """How well a hand-written backward part fits a forward part."""
-    read, _ = touches[part.ops]
-    touched, own = touches[forward.ops]
+    read = touches[part.ops][0]
+    touched, own, alone = touches[forward.ops]
     parameters = {i for i in touched if trace.values[i].role == "parameter"}
     score = 2.0 * len(read & own) + 1.5 * len(read & parameters) + len(read & touched)
+    if trace.blocks[forward.block].ordinal and not forward.loose:
+        score += 4.0 * len(read & alone)
     score += 3.0 * len(_gradients_named(trace, part.ops) & _names(trace, own | parameters))
     if part.layer is not None and part.layer == forward.layer:
         score += 4.0

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -24,6 +24,7 @@ from .recording.array import Array
 from .recording.blocks import block
 from .recording.entrance import Entrance, Marked
 from .recording.expression import planned
+from .recording.initial import adopt
 from .recording.keeping import Lean
 from .recording.load import load, read
 from .recording.notes import Notes
@@ -103,6 +104,7 @@ def _run(
     names: list[str | None],
     namespace: dict[str, Any] | None = None,
     noting: bool = False,
+    mentioned: Collection[str] = (),
 ) -> Trace:
     if not callable(function):
         raise UsageError(
@@ -117,12 +119,14 @@ def _run(
         raise RecordError("a trace is being recorded already: end it before you start another")
     try:
         if namespace is not None:
-            entrance.variables(namespace)
+            apart = entrance.variables(namespace, mentioned)
         wrapped, named = entrance.arguments(function, args, kwargs, names)
         if namespace is None:
             reach(entrance, function)
         inner = function if type(function) is FunctionType else bound(entrance, function)
         result = _recorded(tape, inner, wrapped, named, entrance)
+        if namespace is not None:
+            tape.forget_unread(apart)
         return _finished(tape, entrance, function, result)
     except Exception as error:
         _explain(error, tape, function)
@@ -153,6 +157,7 @@ def _finished(
     ends = _outputs(result if outputs is None else outputs)
     if isinstance(tape.values, Lean):
         tape.values.sweep()
+    adopt(tape)
     made = Trace(tape, _title(function), ends)
     made.result = result.data if type(result) is Array else entrance.snapshot(result)
     for listener in LISTENERS:
@@ -221,7 +226,8 @@ def trace_call(module: ModuleType, expression: str, noting: bool = False) -> Tra
     plan = planned(tree, expression, namespace)
     namespace.update(plan.made)
     try:
-        return _run(plan.function, plan.args, plan.kwargs, plan.names, namespace, noting)
+        mentioned = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        return _run(plan.function, plan.args, plan.kwargs, plan.names, namespace, noting, mentioned)
     finally:
         for name in plan.made:
             del namespace[name]

@@ -177,6 +177,20 @@ class Run:
         both = [id for id in scalars if id in named]
         return next(iter([*both, *reversed(named), *scalars]), None)
 
+    def loss_before(self, place: int) -> int | None:
+        """The loss that a backward pass at a place on the tape is of: where training turns several
+        times, that of its turn, which the same statement computed."""
+        loss = self.loss
+        maker = self.maker.get(loss) if loss is not None else None
+        if loss is None or maker is None or self.places[maker.id] < place:
+            return loss
+        same = [
+            op for op in self.forward_ops
+            if (op.file, op.line, op.rule) == (maker.file, maker.line, maker.rule)
+            and self.places[op.id] < place and self.scalar(op.outs[0])
+        ]  # fmt: skip
+        return same[-1].outs[0] if same else loss
+
     def _forward(self, id: int) -> bool:
         """Whether the forward pass made a value, in a function that is no backward function."""
         op = self.maker.get(id)

@@ -20,14 +20,15 @@ from .unnamed import unnamed
 def from_loss(run: Run, block: Block, forward: Block | None, own: list[int], note: Note) -> Case:
     """A whole backward pass, or the backward of the loss itself, in a run that has a loss."""
     loss = own_loss(run, forward) if forward is not None else None
-    loss = run.loss if loss is None else loss
+    loss = run.loss_before(min(own)) if loss is None else loss
     assert loss is not None
     if _iterated(run, loss):
         why = "its loss is of several iterations; the blocks in it are judged alone"
         return Case(block, forward, [], {}, [], own, why)
     mine = set(own)
     before = _last_pass(run, loss, [k for op in run.ops if (k := run.places[op.id]) not in mine])
-    known = named_values(run, mine)
+    earlier = run.leading(loss) if loss != run.loss else None  # of another turn of the training
+    known = named_values(run, mine, earlier)
     if forward is not None:  # a result without a name is of what the loss was computed from
         known = [*_computed(run, inputs(run, forward)), *known]
         if own_loss(run, forward) is not None:  # of what was predicted, not of the labels
@@ -164,6 +165,8 @@ def flat_targets(run: Run, block: Block, loss: int) -> list[Target]:
         maker = run.maker.get(x.id)
         if maker is None or x.id in leading or x.top or averaged(run, maker):
             continue
+        if x.id in run.versions or x.id not in run.made_in(block):
+            continue  # an updated parameter, and what an earlier call left there
         if run.floating(x.id):
             claimed[f"{x.holder} {x.name}"] = x
     steps = {t.got for t in stepped(run, block, [x for x in inputs if run.parameter(x.id)])}

@@ -120,6 +120,24 @@ def apply_ufunc(
     return call(tape, getattr(ufunc, method), tuple(inputs), kwargs, frame)
 
 
+def holds_objects(x: Any) -> bool:
+    """Whether an operand is an array of objects, which may be traced."""
+    return type(x) is np.ndarray and x.dtype.kind == "O"
+
+
+def of_elements(function: Any, inputs: Any, kwargs: Any = NONE) -> Any:
+    """An operation with an array of objects: element by element, as NumPy does it."""
+    return function(*[_objects(x) if type(x) is Array else x for x in inputs], **kwargs)
+
+
+def _objects(x: Array) -> Any:
+    data = np.empty(x.shape, object)
+    for index in np.ndindex(x.shape):
+        item = x[index]  # type: ignore[index]
+        data[index] = Array(item.data.item(), item.id, item.tape) if type(item) is Array else item
+    return data
+
+
 def _at(tape: Tape, ufunc: np.ufunc, inputs: Any, frame: Any) -> None:
     target, index, *values = inputs
     act = lambda: ufunc.at(raw(target), strip(index), *strip(values))
@@ -152,6 +170,8 @@ def call(
     tape: Tape, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Any
 ) -> Any:
     """Calls `function` with the plain data and records it."""
+    if type(function) is np.ufunc and any(map(holds_objects, args)):
+        return of_elements(function, args, kwargs)
     handler = SPECIAL.get(function)
     if handler is None and ("where" in kwargs or "initial" in kwargs):
         handler = SPECIAL.get(("of some", function))

@@ -9,8 +9,9 @@ at the end every traced array in them is put back to a plain one.
 from __future__ import annotations
 
 from collections import UserDict, UserList, deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from itertools import islice
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -111,14 +112,22 @@ class Entrance:
         """A float that a variable holds, traced; to be called once the arrays are in."""
         return self._number(value, name, name)
 
-    def variables(self, namespace: dict[str, Any]) -> None:
-        """Wraps the arrays among a module's global variables, in place."""
-        for name, value in list(namespace.items()):
+    def variables(self, namespace: dict[str, Any], named: Collection[str] = ()) -> set[int]:
+        """Wraps the arrays among a module's global variables, in place.
+
+        Returns the values of those that only variables hold whose names are not in `named`.
+        """
+        apart: set[int] = set()
+        for name, value in sorted(namespace.items(), key=lambda item: item[0] not in named):
             if not name.startswith("__") and not isinstance(value, (ModuleType, type)):
+                before = len(self.tape.leaves)
                 wrapped = self.value(name, value)
                 if wrapped is not value:
                     namespace[name] = wrapped
+                if name not in named:
+                    apart.update(islice(self.tape.leaves, before, None))
         self.put_back.append(namespace)
+        return apart
 
     def enter(self, x: Any, name: str, path: Any, contained: bool | None) -> Any:
         """What stands for `x` while the trace runs: a traced array, or `x` itself.

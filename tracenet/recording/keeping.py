@@ -119,6 +119,10 @@ class Lean(list[Any]):
         else:
             self._sweep_gradients()
 
+    def gone_through(self) -> None:
+        """Says that all operations that are there were gone through: some were taken off."""
+        self._done = len(self.ops)
+
     # ------------------------------------------------------------------ forward
 
     def _note_ops(self) -> None:

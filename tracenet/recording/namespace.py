@@ -108,7 +108,8 @@ def _direct(function: Any, rule: Rule, count: int) -> Callable[..., Any]:
             return _call(function, "constant", args, kwargs, _getframe(1))
         x, y = args
         running = x.tape if type(x) is Array else y.tape
-        if not running.open or type(x) in (list, tuple) or type(y) in (list, tuple):
+        other = y if type(x) is Array else x
+        if not running.open or type(other) in (list, tuple) or calls.holds_objects(other):
             return _call(function, "constant", args, kwargs, _getframe(1))
         data = function(raw(x), raw(y))
         frame = _getframe(1)
@@ -194,10 +195,25 @@ UNTOUCHED = {
 _BUILDERS = (type(np.r_), type(np.c_))
 
 
+_GENERATORS = {"RandomState", "Generator", "default_rng"}
+
+
+def generator(value: Any) -> Any:
+    """What stands for a class of random generators, or for what makes one; None for all else."""
+    home = getattr(value, "__module__", None) or ""
+    if getattr(value, "__name__", "") not in _GENERATORS or not home.startswith("numpy.random"):
+        return None
+    from .generators import TWINS  # NumPy imports numpy.random when somebody asks, and so does this
+
+    return TWINS.get(value)
+
+
 def twin(value: Any, role: str = "constant") -> Any:
     """What stands for an attribute of NumPy in the traced namespace."""
     if isinstance(value, ModuleType):
         return part(value) if is_part(value) else value
+    if callable(value) and (drawing := generator(value)) is not None:
+        return drawing
     if isinstance(value, type) or not callable(value):
         return TYPES.get(value, value) if isinstance(value, (type, *_BUILDERS)) else value
     if getattr(value, "__name__", "") in UNTOUCHED:
@@ -233,4 +249,4 @@ def is_part(module: ModuleType) -> bool:
     return (name in PARTS or name in LIBRARIES) and type(module) is not Namespace
 
 
-__all__ = ["Namespace", "is_part", "part", "traced", "twin"]
+__all__ = ["Namespace", "generator", "is_part", "part", "traced", "twin"]

@@ -48,6 +48,8 @@ def _binary(rule: Rule, function: Callable[[Any, Any], Any], swapped: bool) -> C
             return NotImplemented
         else:
             b = other
+        if calls.holds_objects(b):
+            return calls.of_elements(function, (other, self) if swapped else (self, other))
         data = function(b, self.data) if swapped else function(self.data, b)
         if not tape.open:
             return _stale(rule, data, (b, self) if swapped else (self, other), _getframe(1))

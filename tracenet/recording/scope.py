@@ -26,7 +26,7 @@ from .blocks import Block, partner_name
 from .calling import vectorized
 from .calls import foreign_rule
 from .compiled import ABSENT, speedups
-from .namespace import TYPES, is_part, part, traced
+from .namespace import TYPES, generator, is_part, part, traced
 from .tape import foreign
 from .twins import BUILTINS, MATH, json_namespace, math_namespace
 
@@ -144,6 +144,8 @@ def _twin(name: str, value: Any, namespace: dict[str, Any]) -> Any:
         return _paired(name, value, namespace)
     if isinstance(value, np.vectorize):
         return partial(vectorized, value)  # made before the trace
+    if callable(value) and (drawing := generator(value)) is not None:
+        return drawing
     if isinstance(value, type) or not callable(value):
         return TYPES.get(value) if isinstance(value, (type, type(np.r_), type(np.c_))) else None
     return _function(value)

@@ -140,11 +140,8 @@ class Recorder:
         """Ends the trace, and takes out what came in but was not read: earlier turns made that."""
         self.tape.end()
         unswap(self._swapped)
-        read = {i for op in self.tape.ops for i in op[2]}
-        gone = {i for i, leaf in self.tape.leaves.items() if leaf.call < 0 and i not in read}
-        for id in gone:
-            del self.tape.leaves[id]
-        return gone
+        given = [i for i, leaf in self.tape.leaves.items() if leaf.call < 0]
+        return self.tape.forget_unread(given)
 
     def _set_roles(self, variables: dict[str, Any]) -> None:
         """What the part takes a step from is a parameter, whatever it is called."""

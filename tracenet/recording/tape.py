@@ -14,7 +14,7 @@ from __future__ import annotations
 import sys
 import sysconfig
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from types import CodeType
@@ -210,6 +210,14 @@ class Tape:
         step = max(1, data.size // PROBES)
         self.probes[len(self.values)] = (step, data.flat[::step].copy())
         return data
+
+    def forget_unread(self, leaves: Iterable[int]) -> set[int]:
+        """Takes out those of these that no operation read; returns which."""
+        read = {i for op in self.ops for i in op[2]}
+        gone = {i for i in leaves if i not in read}
+        for id in gone:
+            del self.leaves[id]
+        return gone
 
     # ------------------------------------------------------------------ calls
 

@@ -1,0 +1,163 @@
+"""Several turns of training in one trace, and parameters that a run makes itself."""
+
+import numpy as np
+import pytest
+from numpy.random import default_rng
+
+from tests.differences import numerical
+from tests.networks import turns
+from tests.test_check import planted
+from tracenet import tracer
+
+
+def checked(name, *example):
+    function, made = getattr(turns, name), getattr(turns, f"{name}_example")(*example)
+    return tracer.check(tracer.trace(function, *made))
+
+
+@pytest.mark.parametrize(
+    ("name", "example", "count"),
+    [("model", [1], 6), ("model", [3], 14), ("fitted", [1], 4), ("fitted", [3], 12), ("adam", [], 8)],
+)  # fmt: skip
+def test_no_alarm(name, example, count):
+    found = checked(name, *example)
+    assert found.ok and not found.faults, str(found)
+    rights = [o for b in found.blocks for o in b.outputs if o.verdict.right]
+    assert len(rights) >= count, str(found)
+
+
+FAULTS = [
+    ("model", "db = np.sum(dZ, axis=1, keepdims=True) / m", "db = np.sum(dZ, axis=1, keepdims=True)", "affine_backward"),
+    ("model", "dZ1 = dA1 * (1 - A1**2)", "dZ1 = dA1 * (1 - A1)", "model"),
+    ("fitted", "self.dW1, self.db1 = X.T @ e,", "self.dW1, self.db1 = X.T @ np.abs(e),", "Regression.backward"),
+    ("adam", "self.dbeta = dout.sum(axis=0)", "self.dbeta = dout.mean(axis=0)", "Scale.backward"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "old", "new", "function"), FAULTS)
+def test_a_fault_in_the_same_code_is_found(name, old, new, function, tmp_path):
+    found = planted(tmp_path, "turns", name, old, new)
+    assert not found.ok, str(found)
+    assert function in {f.function for f in found.faults}, str(found)
+
+
+# ------------------------------------------------------------------ parameters of the run's own
+
+
+def parameters(trace):
+    return {v.name: v for v in trace.values.values() if v.role == "parameter"}
+
+
+def test_what_a_run_makes_and_descends_from_is_a_parameter():
+    trace = tracer.trace(turns.model, *turns.model_example(1))
+    assert set(parameters(trace)) == {"W1", "b1", "W2", "b2"}
+    assert np.array_equal(trace["W1"], turns.initialize(3, 4, 2)["W1"])
+    names = [block.name for block in trace.blocks if any(op.block == block.id for op in trace.ops)]
+    assert not any("initialize" in name for name in names)
+    trace.check()
+
+
+@pytest.mark.parametrize("values", ["full", "summary", "shapes"])
+def test_it_is_however_little_is_kept(values):
+    with tracer.keeping(values):
+        trace = tracer.trace(turns.model, *turns.model_example(2))
+    assert set(parameters(trace)) == {"W1", "b1", "W2", "b2"}
+    trace.check()
+
+
+def in_place(X, Y):
+    W = np.zeros((3, 2))
+    W[0] = np.random.RandomState(0).randn(2)
+    W[1:] = 0.5
+    e = X @ W - Y
+    W -= 0.1 * (X.T @ e)
+    return np.sum(e**2)
+
+
+def test_its_derived_gradient_is_that_of_differences():
+    X, Y = np.random.RandomState(1).randn(5, 3), np.random.RandomState(2).randn(5, 2)
+    trace = tracer.trace(in_place, X, Y).backward()
+    W = np.zeros((3, 2))
+    W[0], W[1:] = np.random.RandomState(0).randn(2), 0.5
+    expected = numerical(lambda: np.sum((X @ W - Y) ** 2), W)
+    assert np.array_equal(trace["W"], W)
+    np.testing.assert_allclose(trace.gradient("W"), expected, rtol=1e-6)
+    assert [op.rule for op in trace.ops][:2] == ["matmul", "subtract"]
+
+
+def with_momentum(X, Y):
+    W = np.random.RandomState(0).randn(3, 2)
+    velocity = np.zeros((3, 2))
+    for _ in range(2):
+        dW = X.T @ (X @ W - Y)
+        velocity = 0.9 * velocity - 0.1 * dW
+        W = W + velocity
+    return np.sum(W)
+
+
+def leaky(X, W, U):
+    h = np.zeros((1, 2))
+    for x in X:
+        h = h * 0.5 + 0.5 * np.tanh(x @ W + h @ U)
+    return np.sum(h)
+
+
+def noisy(x, W):
+    noise = np.random.RandomState(0).randn(4, 2)
+    mask = (np.random.RandomState(1).rand(4, 2) < 0.5) / 0.5
+    z = (x @ W + 0.1 * noise) * mask
+    return np.sum(z - z.mean(axis=0))
+
+
+@pytest.mark.parametrize(("function", "found"), [(with_momentum, {"W"}), (leaky, {"W", "U"}), (noisy, {"W"})])  # fmt: skip
+def test_velocities_states_and_noise_are_none(function, found):
+    draw = np.random.RandomState(3).randn
+    given = {"with_momentum": [draw(4, 3), draw(4, 2)], "noisy": [draw(4, 3), draw(3, 2)]}
+    trace = tracer.trace(
+        function, *given.get(function.__name__, [draw(4, 3), draw(3, 2), draw(2, 2)])
+    )
+    assert set(parameters(trace)) == found
+
+
+# ------------------------------------------------------------------ generators of the run's own
+
+
+def drawn(make):
+    rng = make(5)
+    again = [isinstance(rng, np.random.Generator), isinstance(rng, np.random.RandomState)]
+    legacy = again[1]
+    few = rng.randint(0, 9, 4) if legacy else rng.integers(0, 9, 4)
+    found = [
+        rng.normal(1.0, 2.0, (2, 3)), rng.uniform(size=3), rng.permutation(5), few, rng.normal(),
+        rng.randn(2, 2) if legacy else rng.random((2, 2)), rng.choice(7, 3, replace=False),
+        rng.multivariate_normal(np.zeros(2), np.eye(2), 3), rng.choice(["a", "b"]),
+        rng.standard_gamma(2.0, 3), rng.dirichlet([1.0, 2.0]), rng.binomial(5, 0.5, (2,)),
+    ]  # fmt: skip
+    rng.shuffle(found[1])
+    return [*found, again, [float(np.sum(x)) for x in found[:2]]], rng
+
+
+@pytest.mark.parametrize("kind", ["RandomState", "default_rng"])
+def test_a_generator_made_in_a_trace_draws_what_it_would(kind):
+    plain, rng = drawn(getattr(np.random, kind))
+    trace = tracer.trace(lambda: drawn(getattr(np.random, kind)))
+    traced, still = trace.result
+    for a, b in zip(plain, traced):
+        assert type(a) is type(b) and np.array_equal(a, b)
+    assert type(still.normal(size=2)) is np.ndarray  # after the trace it is NumPy's own
+    rng.normal(size=2)
+    assert np.array_equal(rng.uniform(size=4), still.uniform(size=4))
+    roles = {v.role for v in trace.values.values() if v.shape == (2, 3)}
+    assert roles == {"random"}
+
+
+def test_it_may_have_been_imported_by_its_name():
+    trace = tracer.trace(lambda: np.sum(default_rng(0).normal(size=(2, 3)) * 2.0))
+    assert trace.result == np.sum(np.random.default_rng(0).normal(size=(2, 3)) * 2.0)
+    assert [op.rule for op in trace.ops] == ["multiply", "sum"]
+
+
+def test_a_generator_that_was_there_before_is_of_its_class_and_kept():
+    rng = np.random.default_rng(0)
+    known = lambda x: (isinstance(rng, np.random.Generator), np.random.default_rng(rng) is rng, x)
+    assert tracer.trace(known, np.ones(2)).result[:2] == (True, True)
