@@ -8,6 +8,8 @@ import os
 import re
 import subprocess
 import sys
+import threading
+from collections import OrderedDict, deque
 from contextlib import suppress
 from functools import partial
 from itertools import islice
@@ -149,6 +151,72 @@ def layers_and_blocks(x, layers, by):
     return cost, dy
 
 
+STALE = """
+def inner(v, w):
+    return {}
+
+def f(x, w):
+    z = x + 0
+    v = z[1:]
+    z[0:2] = 5.0
+    return np.sum(inner(v, w))
+"""
+"""A view that is first read in another call, after a write; in a program without backward code."""
+
+
+def alone(text):
+    namespace = {"np": np}
+    exec(text, namespace)
+    return namespace["f"]
+
+
+STALES = [
+    alone(STALE.format(done))
+    for done in ("v.sum()", "v.mean()", "-v", "abs(v)", "v.dot(w)", "np.sum(v)", "v * w")
+]
+
+
+def aside(function):
+    thread = threading.Thread(target=function)
+    thread.start()
+    thread.join()
+
+
+def odd_operands(x, low, many):
+    y = x.sum().sum() + x.dot(low) + (x > 0).dot(x > 1) + (-x.sum()) + (x > 0).sum() + x.argmax()
+    scaled(y, many)
+    try:
+        scaled(many, None)
+    except TypeError:
+        y = y * 2
+    with suppress(ZeroDivisionError), tracer.block("broken"):
+        y = y + 1 / 0
+    found = []
+    aside(lambda: found.append(np.sum(x * 3)))
+    z = x + 0
+    for i in range(3):
+        z[i] = y
+    return np.sum(z) + found[0]
+
+
+def in_itself(x):
+    tree, named = {"x": x}, Cache(x, [x])
+    tree["itself"], tree["list"] = tree, [tree, named]
+    held, _ = kept(x * 2, tree, deque([x, named]), OrderedDict(a=x))
+    again, _ = kept(held, tree=named)
+    return again.sum()
+
+
+@tracer.block("kept")
+def kept(x, tree, *more):
+    return x * 1.0, (tree, more)
+
+
+@kept.backward
+def kept_backward(dy, cache):
+    return dy
+
+
 def step(X, Y, parameters):
     return course.course_net(X, Y, parameters)
 
@@ -171,6 +239,9 @@ def cases():
     yield stretched, (rng.randn(3, 4), row, column, np.array(0.5), low)
     yield several_calls, (rng.randn(3), 4)
     yield step, course.course_net_example()
+    yield from ((function, (rng.randn(4), rng.randn(3))) for function in STALES)
+    yield odd_operands, (rng.randn(3), np.float32(rng.randn(3)), [rng.randn(2)] * 10_001)
+    yield in_itself, (rng.randn(3),)
     yield layers_and_blocks, (rng.randn(4, 3), [Dense(rng.randn(3, 3)) for _ in range(2)], 0.5)
     yield lambda x, W: np.sum(np.tanh(x @ W) @ W.T), (rng.randn(300, 20), rng.randn(20, 200))
 
@@ -185,7 +256,7 @@ def shown(data):
 def noted(tree):
     if isinstance(tree, dict):
         return {key: noted(x) for key, x in tree.items()}
-    if isinstance(tree, (list, tuple)):
+    if isinstance(tree, (list, tuple, deque)):
         return type(tree).__name__, [noted(x) for x in tree]
     if isinstance(tree, Held):
         return tree.number, noted(tree.attributes)
@@ -419,6 +490,32 @@ def test_arrays_of_a_trace_that_has_ended_are_plain_operands():
     trace = tracer.trace(lambda y: np.sum(y * kept[0] + np.maximum(kept[0], y)), np.zeros(3))
     assert trace.result == 6.0
     assert np.array_equal(trace.backward().gradient("y"), [2.0, 2.0, 2.0])
+
+
+def test_a_finalizer_that_computes_does_not_disturb_the_record():
+    class Late:
+        def __init__(self, x):
+            self.me, self.x = self, x
+
+        def __del__(self):
+            with suppress(Exception):
+                (self.x * 2).sum()
+
+    def late(x):
+        for _ in range(20):
+            Late(x)
+            y, _ = relu_forward(x)
+            Late(y)
+            x = x + 0 * ((-y).sum() + y.dot(y).mean() + y.sum())
+        return x.sum()
+
+    before = gc.get_threshold()
+    gc.set_threshold(1)
+    try:
+        trace = tracer.trace(late, np.ones(3)).backward()
+    finally:
+        gc.set_threshold(*before)
+    assert trace.gradient("x").tolist() == [1.0] * 3
 
 
 def test_nothing_is_left_of_traces():

@@ -6,6 +6,7 @@ import warnings
 import weakref
 from contextlib import suppress
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -302,6 +303,56 @@ def test_nothing_outlives_the_trace(function):
         gc.enable()
 
 
+class Kept(NamedTuple):
+    x: object
+
+
+def square_forward(x):
+    return x * x, Kept(x)
+
+
+def square_backward(dy, cache):
+    return 2 * dy * cache.x
+
+
+def test_a_backward_reads_what_its_cache_held_before_it_was_written_over():
+    def over(x):
+        z = x + 0
+        y, _ = square_forward(z)
+        z[:] = 100.0
+        return y.sum()
+
+    trace = tracer.trace(over, np.full(2, 3.0)).backward()
+    assert trace.gradient("x").tolist() == [6.0, 6.0]
+
+
+def test_what_an_earlier_trace_left_is_a_constant_for_a_block():
+    left = []
+
+    def first(x):
+        left.append(x * 2)
+        return x.sum()
+
+    tracer.trace(first, np.full(2, 10.0))
+    trace = tracer.trace(lambda x: (x * square_forward(left[0])[0]).sum(), np.ones(2)).backward()
+    assert trace.gradient("x").tolist() == [400.0, 400.0]
+
+
+class Shy:
+    @property
+    def __dict__(self):
+        raise RuntimeError("not to be looked into")
+
+
+def test_an_object_that_cannot_be_looked_into_is_not_noted():
+    def shy(x):
+        held = Shy()
+        y, _ = square_forward(x)
+        return y.sum() + bool(held)
+
+    assert tracer.trace(shy, np.ones(2)).result == 3.0
+
+
 def test_a_chain_of_5000_ops():
     def chain(x):
         for _ in range(5000):
@@ -418,6 +469,7 @@ REACHING = """
 from collections import deque
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 import numpy as np
 
 W, b = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([0.5, -0.5])

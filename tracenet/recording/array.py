@@ -7,9 +7,11 @@ can be read alone: what an array *is*, and how it behaves towards code that know
 
 from __future__ import annotations
 
+import copy
 import opcode
 import sys
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -175,6 +177,39 @@ def strip(tree: Any) -> Any:
     if kind is slice:
         return slice(raw(tree.start), raw(tree.stop), raw(tree.step))
     return tree
+
+
+NESTED = 200
+"""How many containers in containers are followed where what a call had is noted; one that holds
+itself is not."""
+
+
+def is_container(x: Any) -> bool:
+    """Whether `mapped` knows what something holds."""
+    return isinstance(x, (dict, list, tuple, deque))
+
+
+def mapped(of: Callable[[Any], Any], tree: Any) -> Any:
+    """A container of the same kind, with `of(item)` for each item."""
+    kind = type(tree)
+    made: Any
+    if isinstance(tree, dict):
+        items = {key: of(item) for key, item in tree.items()}
+        if kind is dict:
+            return items
+        made = copy.copy(tree)
+        made.update(items)
+        return made
+    found = [of(item) for item in tree]
+    if kind is list:
+        return found
+    if isinstance(tree, deque):
+        return deque(found, tree.maxlen)
+    if isinstance(tree, list):
+        made = copy.copy(tree)
+        made[:] = found
+        return made
+    return tuple(found) if not hasattr(tree, "_fields") else kind._make(found)  # type: ignore[attr-defined]
 
 
 def arrays_in(tree: Any) -> Iterator[Array]:

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 
 from . import tape as tapes
-from .array import Array
+from .array import NESTED, Array, is_container, mapped
 from .compiled import speedups
+from .notes import UNKNOWN
 from .tape import active
 
 
@@ -161,18 +162,27 @@ def block(what: str | Callable[..., Any]) -> Any:
     raise TypeError(f"tracer.block takes a name or a function, got {type(what).__name__}")
 
 
+_around: list[Any] = []  # the containers that are being copied, one in the other
+
+
 def _copied(tree: Any) -> Any:
-    kind = type(tree)
-    if kind is Array:
-        return Given(id=tree.tape.operand(tree), data=tree.data)
-    if kind is list:
-        return [copied(item) for item in tree]
-    if kind is tuple:
-        return tuple(copied(item) for item in tree)
-    if kind is dict:
-        return {key: copied(item) for key, item in tree.items()}
-    return tree
+    if type(tree) is Array:
+        tape = active() or tree.tape
+        # one that is left over from a trace that has ended is a constant of this one
+        return Given(id=tape.operand(tree), data=tree.data)
+    if not is_container(tree):
+        return tree
+    if len(_around) == NESTED or any(x is tree for x in _around):
+        return UNKNOWN  # a container in itself is not followed
+    _around.append(tree)
+    try:
+        return mapped(copied, tree)
+    finally:
+        _around.pop()
 
 
-copied: Callable[[Any], Any] = _copied if speedups is None else speedups.copied
+copied: Callable[[Any], Any] = _copied
 """Nested containers copied, with a `Given` for each traced array."""
+if speedups is not None:
+    copied = speedups.copied  # which calls `_copied` for what is not common
+    speedups.prepare(copied=_copied)

@@ -10,13 +10,14 @@ from __future__ import annotations
 import inspect
 import sys
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ..errors import GradientError
 from ..words import GRADIENT
-from .array import Array, raw
+from .array import Array, is_container, mapped, raw
 from .blocks import Given, Visit
 from .scope import program, swap, unswap
 from .tape import Tape
@@ -140,14 +141,9 @@ def _cache(rest: list[Any]) -> Any:
 
 def _current(tape: Tape, data: Any, tree: Any) -> Any:
     """The arrays with the data that they had then, whatever was written over them since."""
-    kind = type(tree)
-    if kind is Given:
+    if type(tree) is Given:
         return Array(data(tree.id), tree.id, tape)
-    if kind is dict:
-        return {key: _current(tape, data, item) for key, item in tree.items()}
-    if kind is list or kind is tuple:
-        return kind(_current(tape, data, item) for item in tree)
-    return tree
+    return mapped(partial(_current, tape, data), tree) if is_container(tree) else tree
 
 
 def _assigned(tape: Tape, visit: Visit, result: Any) -> list[tuple[int, int]]:

@@ -90,12 +90,13 @@ def _direct(function: Any, rule: Rule, count: int) -> Callable[..., Any]:
         frame = _getframe(1)
         if frame is not running.frame:
             running.enter(frame)
+        call = running.call  # now: a finalizer that computes may move the tape at any time
         id = x.id if x.alias is None else memory.read(running, x)
         values = running.values
         out = len(values)
         values.append(data)
         settings = kwargs or NONE
-        running.ops.append((rule, out, (id,), settings, running.call, frame.f_lasti))
+        running.ops.append((rule, out, (id,), settings, call, frame.f_lasti))
         result = _new(Array)
         result.data = data
         result.id = out
@@ -115,6 +116,7 @@ def _direct(function: Any, rule: Rule, count: int) -> Callable[..., Any]:
         frame = _getframe(1)
         if frame is not running.frame:
             running.enter(frame)
+        call = running.call  # now: a finalizer that computes may move the tape at any time
         if type(x) is Array and type(y) is Array and x.tape is y.tape:
             i = x.id if x.alias is None else memory.read(running, x)
             j = y.id if y.alias is None else memory.read(running, y)
@@ -123,7 +125,7 @@ def _direct(function: Any, rule: Rule, count: int) -> Callable[..., Any]:
         values = running.values
         out = len(values)
         values.append(data)
-        running.ops.append((rule, out, (i, j), NONE, running.call, frame.f_lasti))
+        running.ops.append((rule, out, (i, j), NONE, call, frame.f_lasti))
         result = _new(Array)
         result.data = data
         result.id = out

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from . import memory, source
-from .array import Array
+from .array import NESTED, Array, mapped
 from .compiled import speedups
 from .entrance import attributes, is_plain
 from .tape import Known, foreign
@@ -74,11 +74,12 @@ UNKNOWN = object()
 class Notes:
     """The notes of one tape, by the numbers of its calls."""
 
-    __slots__ = ("_objects", "of")
+    __slots__ = ("_around", "_objects", "of")
 
     def __init__(self) -> None:
         self.of: dict[int, Note] = {}
         self._objects: dict[int, tuple[int, Any]] = {}
+        self._around: list[Any] = []  # the containers that are being noted, one in the other
 
     def began(self, call: int, frame: Any, known: Known) -> None:
         """A call has begun: its arguments are what its parameters are bound to."""
@@ -97,21 +98,29 @@ class Notes:
         """What is noted of anything; depth: how many objects it is in."""
         kind = type(x)
         if kind is Array:
-            return Ref(memory.version(x))
+            return Ref(memory.version(x)) if x.tape.open else x.data  # left over from another trace
         if kind in PLAIN:
             return x
         if kind is dict or kind is list or isinstance(x, tuple):
-            if len(x) > LARGE:
+            around = self._around
+            if len(x) > LARGE or len(around) == NESTED or any(x is one for one in around):
                 return UNKNOWN
-            if kind is dict:
-                return {key: _note(self, y, depth) for key, y in x.items()}
-            items = [_note(self, y, depth) for y in x]
-            return items if kind is list else _like(x, items)
-        if depth < DEPTH and is_plain(x):
-            number, _ = self._objects.setdefault(id(x), (len(self._objects), x))
-            inner = {name: _note(self, item, depth + 1) for name, item in attributes(x)}
-            return Held(number, inner)
-        return x
+            around.append(x)
+            try:
+                return mapped(lambda y: _note(self, y, depth), x)
+            finally:
+                around.pop()
+        try:
+            return self._object(x, depth)
+        except Exception:  # of the program's own properties: the run itself never asked for them
+            return UNKNOWN
+
+    def _object(self, x: Any, depth: int) -> Any:
+        if depth == DEPTH or not is_plain(x):
+            return x
+        number, _ = self._objects.setdefault(id(x), (len(self._objects), x))
+        inner = {name: _note(self, item, depth + 1) for name, item in attributes(x)}
+        return Held(number, inner)
 
     def forget_after(self, calls: int) -> None:
         """Forgets the calls from this number on: they were taken off the tape."""
@@ -125,15 +134,8 @@ class Notes:
 
 _note: Callable[[Notes, Any, int], Any] = Notes._any
 if speedups is not None:
-    speedups.prepare(Ref=Ref, Note=Note, Notes=Notes, LARGE=LARGE)
+    speedups.prepare(Ref=Ref, Note=Note, Notes=Notes, LARGE=LARGE, UNKNOWN=UNKNOWN)
     _note = speedups.note  # which calls `_any` for what is not common
-
-
-def _like(x: tuple[Any, ...], items: list[Any]) -> tuple[Any, ...]:
-    """A tuple of these items, with the names of the fields where there are some."""
-    if not hasattr(x, "_fields"):
-        return tuple(items)
-    return type(x)._make(items)  # type: ignore[attr-defined,no-any-return]
 
 
 def refs(tree: Any) -> Iterator[int]:

@@ -56,6 +56,7 @@ def _binary(rule: Rule, function: Callable[[Any, Any], Any], swapped: bool) -> C
         frame = _getframe(1)
         if frame is not tape.frame:
             tape.enter(frame)
+        call = tape.call  # now: a finalizer that computes may move the tape at any time
         x = self.id if self.alias is None else _read(tape, self)
         values = tape.values
         if type(other) is Array and other.tape is tape:
@@ -68,7 +69,7 @@ def _binary(rule: Rule, function: Callable[[Any, Any], Any], swapped: bool) -> C
         out = len(values)
         values.append(data)
         ins = (y, x) if swapped else (x, y)
-        tape.ops.append((rule, out, ins, NONE, tape.call, frame.f_lasti))
+        tape.ops.append((rule, out, ins, NONE, call, frame.f_lasti))
         result = _new(Array)
         result.data = data
         result.id = out
@@ -119,8 +120,11 @@ def _unary(rule: Rule, function: Callable[[Any], Any]) -> Callable[..., Any]:
         data = function(self.data)
         if not tape.open:
             return data
+        frame = _getframe(1)
+        if frame is not tape.frame:
+            tape.enter(frame)  # before `x` is read: a view may be taken again for it
         x = self.id if self.alias is None else _read(tape, self)
-        return tape.record(rule, (x,), data, NONE, _getframe(1))
+        return tape.record(rule, (x,), data, NONE, frame)
 
     if speedups is None:
         return method
@@ -201,7 +205,10 @@ def _method(name: str, rule: Rule) -> Callable[..., Any]:
         data = getattr(self.data, name)(**kwargs)
         if not _carries(data):
             return data
-        return tape.record(rule, (tape.operand(self),), data, kwargs, _getframe(1))
+        frame = _getframe(1)
+        if frame is not tape.frame:
+            tape.enter(frame)
+        return tape.record(rule, (tape.operand(self),), data, kwargs, frame)
 
     method.__name__ = name
     if speedups is None or not quick:
@@ -220,9 +227,10 @@ def _product(name: str, rule: Rule) -> Callable[..., Any]:
         data = getattr(self.data, name)(raw(other))
         if not _carries(data):
             return data
-        return tape.record(
-            rule, (tape.operand(self), tape.operand(other)), data, NONE, _getframe(1)
-        )
+        frame = _getframe(1)
+        if frame is not tape.frame:
+            tape.enter(frame)
+        return tape.record(rule, (tape.operand(self), tape.operand(other)), data, NONE, frame)
 
     method.__name__ = name
     if speedups is None:
@@ -239,7 +247,7 @@ def _compiled(
     made: Callable[..., Any] = speedups.method(
         rule, getattr(np.ndarray, name), method, operands, allowed
     )
-    made.__name__ = name
+    made.__name__, made.__qualname__ = name, method.__qualname__
     return made
 
 

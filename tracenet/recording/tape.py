@@ -140,11 +140,13 @@ class Tape:
     def end(self) -> None:
         """Stops recording, and lets go of frames, so that nothing of the run is kept alive."""
         global _active
-        if self.notes is not None:
-            self._leave(0)
-            self.notes.forget_objects()
-        _active, self.open, self.frame = None, False, None
-        self._stack, self._place = [], {}
+        try:
+            if self.notes is not None:
+                self._leave(0)
+                self.notes.forget_objects()
+        finally:
+            _active, self.open, self.frame = None, False, None
+            self._stack, self._place = [], {}
 
     def append(
         self, rule: Rule, ins: tuple[int, ...], data: Any, settings: dict[str, Any], lasti: int
@@ -162,10 +164,11 @@ class Tape:
         """Writes one operation done in `frame`; returns the traced result."""
         if frame is not self.frame:
             self.enter(frame)
+        call = self.call  # now: a finalizer that computes may move the tape at any time
         values = self.values
         out = len(values)
         values.append(data)
-        self.ops.append((rule, out, ins, settings, self.call, frame.f_lasti))
+        self.ops.append((rule, out, ins, settings, call, frame.f_lasti))
         return Array(data, out, self)
 
     def operand(self, x: Any) -> int:
@@ -337,7 +340,8 @@ class Known(NamedTuple):
 
 
 known: dict[int, Known] = {}
-"""By the `id` of code, since its hash is that of all it consists of, found anew each time."""
+"""By the `id` of code, since its hash is that of all it consists of, found anew each time. The code
+is held, so that the number stays its own; 4,096 at most."""
 
 through: CodeType | None = None
 """The code whose calls are no calls of the program's: set by `blocks`, for a block's own."""

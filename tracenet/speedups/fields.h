@@ -8,13 +8,15 @@
 #include <structmember.h>
 #include <stddef.h>
 
+#define NESTED 200 /* containers in containers that are followed, in notes */
+
 #define FIELD(object, offset) (*(PyObject **)((char *)(object) + (offset)))
 
 /* What `prepare` is told, by the names that Python has for it: see THINGS. */
 static PyTypeObject *Array, *Alias, *Buffer, *Tape, *Rule, *Leaf, *Call, *Known, *Ndarray, *Float64,
     *Floating, *Inexact, *Entrance, *Marked, *Deque, *Given, *Ref, *Note, *Notes;
 static PyObject *no_settings, *read_, *version_, *role_, *state_, *sum_, *absent, *float64, *known_,
-    *known_of_, *owner_, *through_, *fit_, *mirror_, *add_;
+    *known_of_, *owner_, *through_, *copied_, *unknown, *fit_, *mirror_, *add_;
 static Py_ssize_t copied_bytes, many;
 
 /* Where fields of those types are: see FIELDS. */
@@ -117,4 +119,11 @@ static int
 is_atom(PyObject *x)
 {
     return is_number(x) || PyUnicode_CheckExact(x) || x == Py_None || PyBool_Check(x);
+}
+
+/* Whether data are an array or a number, and not what stands for something that is gone. */
+static int
+is_there(PyObject *x)
+{
+    return Py_IS_TYPE(x, Ndarray) || is_number(x) || Py_IS_TYPE(x, Float64);
 }

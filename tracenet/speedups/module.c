@@ -51,6 +51,7 @@ static const struct {
     {"role", &role_, 'o'}, {"holds_state", &state_, 'o'}, {"sum", &sum_, 'o'},
     {"ABSENT", &absent, 'o'}, {"dtype", &float64, 'o'}, {"known", &known_, 'o'},
     {"known_of", &known_of_, 'o'}, {"owner_of", &owner_, 'o'}, {"through", &through_, 'o'},
+    {"copied", &copied_, 'o'}, {"UNKNOWN", &unknown, 'o'},
     {"fitted", &fit_, 'o'}, {"MIRROR", &mirror_, 'o'}, {"SUM", &add_, 'o'},
     {"KEPT_BYTES", &copied_bytes, 'n'}, {"LARGE", &many, 'n'},
 };
@@ -86,8 +87,11 @@ take(size_t k, PyObject *value)
     char kind = THINGS[k].kind;
     if (kind == 'n') {
         Py_ssize_t number = PyLong_AsSsize_t(value);
+        if (number == -1 && PyErr_Occurred()) {
+            return -1;
+        }
         *(Py_ssize_t *)THINGS[k].place = number;
-        return number == -1 && PyErr_Occurred() ? -1 : 0;
+        return 0;
     }
     if (kind != 'o' && (!PyType_Check(value)
                         || (kind == 'T' && !PyType_IsSubtype((PyTypeObject *)value, &PyTuple_Type)))) {
@@ -111,6 +115,10 @@ prepare(PyObject *module, PyObject *args, PyObject *things)
 {
     PyObject *name, *value;
     Py_ssize_t at = 0;
+    if (PyTuple_GET_SIZE(args) > 0) {
+        PyErr_SetString(PyExc_TypeError, "prepare takes names");
+        return NULL;
+    }
     while (things != NULL && PyDict_Next(things, &at, &name, &value)) {
         size_t k = 0;
         while (k < COUNT(THINGS) && PyUnicode_CompareWithASCIIString(name, THINGS[k].name) != 0) {
@@ -130,7 +138,9 @@ prepare(PyObject *module, PyObject *args, PyObject *things)
 static PyObject *
 give_methods(PyObject *module, PyObject *ignored)
 {
-    if (!told("Tape", Tape) || !told("Call", Call) || !told("known_of", known_of_)) {
+    if (!told("Tape", Tape) || !told("Call", Call) || !told("known_of", known_of_)
+        || !told("known", known_) || !told("Known", Known) || !told("owner_of", owner_)
+        || !told("through", through_)) {
         return NULL;
     }
     for (size_t i = 0; i < COUNT(tape_methods); i++) {

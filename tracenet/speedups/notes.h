@@ -6,7 +6,10 @@ static PyObject *note_of(PyObject *notes, PyObject *x, PyObject *depth);
 static PyObject *
 new_ref(PyObject *x)
 {
-    PyObject *buffer, *id = FIELD(x, ID);
+    PyObject *buffer, *id = FIELD(x, ID), *tape = field(x, TAPE, Tape);
+    if (tape == NULL || FIELD(tape, OPEN) != Py_True) { /* left over from a trace that has ended */
+        return tape == NULL ? NULL : Py_XNewRef(field(x, DATA, NULL));
+    }
     id = id != NULL && is_fresh(x, &buffer) ? Py_NewRef(id) : PyObject_CallOneArg(version_, x);
     PyObject *ref = id == NULL ? NULL : PyType_GenericAlloc(Ref, 0);
     if (ref == NULL) {
@@ -72,17 +75,34 @@ copied_tuple(PyObject *x, Copier copy, PyObject *first, PyObject *last)
     return made;
 }
 
+/* The containers that are being copied, one in the other: what holds itself is not followed. */
+static PyObject *around[NESTED];
+static int nested;
+
+static int
+is_around(PyObject *x)
+{
+    for (int i = 0; i < nested; i++) {
+        if (around[i] == x) {
+            return 1;
+        }
+    }
+    return nested == NESTED;
+}
+
+/* NULL without an error also for a container that is in itself, or in too many others. */
 static PyObject *
 copied_container(PyObject *x, Copier copy, PyObject *first, PyObject *last)
 {
-    if (Py_EnterRecursiveCall(" while what a call was given was noted")) {
+    if (is_around(x)) {
         return NULL;
     }
+    around[nested++] = x;
     PyObject *made = PyDict_CheckExact(x)    ? copied_dict(x, copy, first, last)
                      : PyList_CheckExact(x)  ? copied_list(x, copy, first, last)
                      : PyTuple_CheckExact(x) ? copied_tuple(x, copy, first, last)
                                              : NULL;
-    Py_LeaveRecursiveCall();
+    nested--;
     return made;
 }
 
@@ -101,7 +121,8 @@ note_of(PyObject *notes, PyObject *x, PyObject *depth)
                       : PyTuple_CheckExact(x) ? PyTuple_GET_SIZE(x)
                                               : PY_SSIZE_T_MAX;
     if (size <= many) {
-        return copied_container(x, note_of, notes, depth);
+        PyObject *made = copied_container(x, note_of, notes, depth);
+        return made != NULL || PyErr_Occurred() ? made : Py_NewRef(unknown);
     }
     PyObject *passed[] = {notes, x, depth};
     return PyObject_VectorcallMethod(s_note_any, passed, 3, NULL);
@@ -110,7 +131,7 @@ note_of(PyObject *notes, PyObject *x, PyObject *depth)
 static PyObject *
 note(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
-    if (!told("Ref", Ref) || !are("note", args, count, 3, NULL, NULL)) {
+    if (!told("Ref", Ref) || !told("UNKNOWN", unknown) || !are("note", args, count, 3, NULL, NULL)) {
         return NULL;
     }
     return note_of(args[0], args[1], args[2]);
@@ -204,18 +225,27 @@ static PyObject *
 copy_of(PyObject *first, PyObject *x, PyObject *last)
 {
     if (!Py_IS_TYPE(x, Array)) {
-        PyObject *made = copied_container(x, copy_of, NULL, NULL);
-        return made != NULL || PyErr_Occurred() ? made : Py_NewRef(x);
+        if (PyDict_CheckExact(x) || PyList_CheckExact(x) || PyTuple_CheckExact(x)) {
+            PyObject *made = copied_container(x, copy_of, NULL, NULL);
+            return made != NULL || PyErr_Occurred() ? made : Py_NewRef(unknown);
+        }
+        int other = PyTuple_Check(x) || PyDict_Check(x) || Py_IS_TYPE(x, Deque);
+        return other ? PyObject_CallOneArg(copied_, x) : Py_NewRef(x);
     }
-    PyObject *tape = Py_XNewRef(field(x, TAPE, NULL)), *made = NULL;
-    PyObject *id = tape == NULL ? NULL : number_of(x, tape);
+    if (tape_of(x) == NULL) { /* left over from a trace that has ended, or of one that keeps less */
+        return PyObject_CallOneArg(copied_, x);
+    }
+    PyObject *tape = Py_NewRef(FIELD(x, TAPE)), *made = NULL;
+    PyObject *id = number_of(x, tape);
     PyObject *data = id == NULL ? NULL : Py_XNewRef(field(x, DATA, NULL));
     if (data != NULL && (made = PyType_GenericAlloc(Given, 0)) != NULL) {
         FIELD(made, GIVEN_ID) = Py_NewRef(id);
         FIELD(made, GIVEN_DATA) = Py_NewRef(data);
-        PyObject_GC_UnTrack(made); /* a number, and an array or a number */
+        if (is_there(data)) { /* it holds a number, and an array or a number */
+            PyObject_GC_UnTrack(made);
+        }
     }
-    Py_XDECREF(tape);
+    Py_DECREF(tape);
     Py_XDECREF(data);
     Py_XDECREF(id);
     return made;
@@ -224,5 +254,5 @@ copy_of(PyObject *first, PyObject *x, PyObject *last)
 static PyObject *
 copied(PyObject *module, PyObject *x)
 {
-    return told("Given", Given) ? copy_of(NULL, x, NULL) : NULL;
+    return told("Given", Given) && told("copied", copied_) && told("deque", Deque) ? copy_of(NULL, x, NULL) : NULL;
 }

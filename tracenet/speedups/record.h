@@ -132,14 +132,14 @@ new_array(PyObject *data, PyObject *id, PyObject *tape)
     return made;
 }
 
-/* Writes one operation; the traced result. Takes over `ins` and `data`. */
+/* Writes one operation of a call; the traced result. Takes over `ins` and `data`. */
 static PyObject *
 recorded(PyObject *tape, PyObject *rule, PyObject *ins, PyObject *settings, PyObject *data,
-         PyFrameObject *frame)
+         PyObject *call, PyFrameObject *frame)
 {
     PyObject *values = field(tape, VALUES, &PyList_Type), *ops = field(tape, OPS, &PyList_Type);
-    PyObject *call = field(tape, CALL, NULL), *op = NULL, *result = NULL;
-    if (values == NULL || ops == NULL || call == NULL) {
+    PyObject *op = NULL, *result = NULL;
+    if (values == NULL || ops == NULL) {
         Py_XDECREF(ins);
         Py_DECREF(data);
         return NULL;
@@ -187,16 +187,19 @@ of_two(Recorder *self, PyObject *tape, PyObject *first, PyObject *second)
         return data;
     }
     PyFrameObject *frame = at_frame(tape);
-    PyObject *x = frame == NULL ? NULL : value_of(first, tape);
+    /* the call now: a finalizer that computes may move the tape whenever a container is made */
+    PyObject *call = frame == NULL ? NULL : Py_XNewRef(field(tape, CALL, NULL));
+    PyObject *x = call == NULL ? NULL : value_of(first, tape);
     PyObject *y = x == NULL ? NULL : value_of(second, tape);
     PyObject *result = NULL;
     if (y != NULL) {
         PyObject *ins = self->swapped ? PyTuple_Pack(2, y, x) : PyTuple_Pack(2, x, y);
-        result = recorded(tape, self->rule, ins, no_settings, data, frame);
+        result = recorded(tape, self->rule, ins, no_settings, data, call, frame);
     }
     else {
         Py_DECREF(data);
     }
+    Py_XDECREF(call);
     Py_XDECREF(x);
     Py_XDECREF(y);
     return result;
@@ -291,15 +294,17 @@ call_one(PyObject *callable, PyObject *const *args, size_t count, PyObject *name
         return data; /* an error, the trace has ended meanwhile, or an integer, as of argmax */
     }
     PyFrameObject *frame = at_frame(tape);
-    PyObject *x = frame == NULL ? NULL : value_of(args[0], tape);
+    PyObject *call = frame == NULL ? NULL : Py_XNewRef(field(tape, CALL, NULL));
+    PyObject *x = call == NULL ? NULL : value_of(args[0], tape);
     if (x != NULL) {
         PyObject *ins = PyTuple_Pack(1, x);
-        result = recorded(tape, self->rule, ins, settings, data, frame);
+        result = recorded(tape, self->rule, ins, settings, data, call, frame);
         Py_DECREF(x);
     }
     else {
-        Py_XDECREF(data);
+        Py_DECREF(data);
     }
+    Py_XDECREF(call);
     Py_DECREF(settings);
     Py_DECREF(tape);
     return result;

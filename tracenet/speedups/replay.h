@@ -139,13 +139,6 @@ handed(Walk *walk, PyObject *name, PyObject *first, PyObject *second)
     return done == NULL ? -1 : 0;
 }
 
-/* Whether data are an array or a number, and not what stands for something that is gone. */
-static int
-is_there(PyObject *x)
-{
-    return Py_IS_TYPE(x, Ndarray) || is_number(x) || Py_IS_TYPE(x, Float64);
-}
-
 static int
 same_dtype(PyObject *x, PyObject *y)
 {
