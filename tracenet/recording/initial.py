@@ -22,9 +22,7 @@ from .tape import Leaf, Tape
 
 def adopt(tape: Tape) -> None:
     """Makes parameters of what the run made itself and descends from."""
-    if not any(leaf.call >= 0 for leaf in tape.leaves.values()):
-        return
-    found = _Descents(tape).found
+    found = _Descents(tape).found if tape.drew else {}
     if not found:
         return
     paths = _paths(tape, found)

@@ -100,7 +100,7 @@ class Tape:
     """What is written while the code runs. `open` while it does."""
 
     __slots__ = (
-        "__weakref__", "_place", "_stack", "call", "calls", "frame", "leaves", "left_at", "makers",
+        "__weakref__", "_place", "_stack", "call", "calls", "drew", "frame", "leaves", "left_at", "makers",
         "notes", "open", "ops", "probes", "reached", "rewritten", "unnamed", "values", "visits",
     )  # fmt: skip
 
@@ -109,6 +109,7 @@ class Tape:
         self.ops: list[Any] = []
         self.calls: list[Call] = [_OUTSIDE]
         self.leaves: dict[int, Leaf] = {}
+        self.drew = False  # whether the code made arrays itself
         self.rewritten = False  # whether some value must be rebuilt, or is gone (absent)
         self.left_at: dict[tuple[str, int], Left] = {}
         self.probes: dict[int, tuple[Any, Any]] = {}
@@ -203,6 +204,7 @@ class Tape:
             self.enter(frame)
         id = len(self.values)
         self.values.append(data)
+        self.drew = True
         self.leaves[id] = Leaf(id, role, None, "", self.call, frame.f_lasti)
         return Array(data, id, self)
 
