@@ -441,3 +441,44 @@ def test_a_missing_library_of_the_users_own_is_an_error(tmp_path):
     file = written(tmp_path, json.dumps({"cells": cells}), "n.ipynb")
     with pytest.raises(ModuleNotFoundError, match="no_such_library"):
         tracer.load(file)
+
+
+PROGRAM = """
+import argparse
+import numpy as np
+
+class Line:
+    def __init__(self, n, seed):
+        self.w = np.random.RandomState(seed).randn(n)
+
+    def train_step(self, x, y):
+        error = x @ self.w - y
+        loss = 0.5 * np.sum(error**2)
+        dw = x.T @ error
+        self.w = self.w - 0.01 * dw
+        return loss
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--turns", type=int, default=1)
+    given = parser.parse_args()
+    x = np.arange(6.0).reshape(3, 2)
+    line = Line(2, 0)
+    for turn in range(given.turns):
+        loss = line.train_step(x, x[:, 0])
+        print("turn", turn, "of", given.turns)
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.mark.parametrize("how", [["--iteration", 2], ["--call", "main()"]])
+def test_a_program_with_arguments_whose_steps_are_methods(how, tmp_path):
+    file = written(tmp_path, PROGRAM, "program.py")
+    done = run("check", file, *how, "--args", "--turns 3")
+    assert done.exit_code == 0 and "All gradients are right" in done.stdout, done.output
+    assert "of 3" in done.stderr
+    done = run("render", file, *how, "--args", "'--turns 3", "-o", tmp_path / "a.svg")
+    assert done.exit_code == 2 and "No closing quotation" in done.stderr
+    assert not (tmp_path / "a.svg").exists()

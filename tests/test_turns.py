@@ -17,7 +17,7 @@ def checked(name, *example):
 
 @pytest.mark.parametrize(
     ("name", "example", "count"),
-    [("model", [1], 6), ("model", [3], 14), ("fitted", [1], 4), ("fitted", [3], 12), ("adam", [], 8)],
+    [("model", [1], 6), ("model", [3], 14), ("fitted", [1], 4), ("fitted", [3], 12), ("adam", [], 8), ("whole", [1], 8), ("whole", [3], 24), ("neuron", [1], 2), ("neuron", [3], 6)],
 )  # fmt: skip
 def test_no_alarm(name, example, count):
     found = checked(name, *example)
@@ -30,6 +30,8 @@ FAULTS = [
     ("model", "db = np.sum(dZ, axis=1, keepdims=True) / m", "db = np.sum(dZ, axis=1, keepdims=True)", "affine_backward"),
     ("model", "dZ1 = dA1 * (1 - A1**2)", "dZ1 = dA1 * (1 - A1)", "model"),
     ("fitted", "self.dW1, self.db1 = X.T @ e,", "self.dW1, self.db1 = X.T @ np.abs(e),", "Regression.backward"),
+    ("neuron", "db = np.sum(A - Y) / m", "db = np.sum(A - Y)", "neuron_pass"),
+    ("neuron", "dw = np.dot(X, (A - Y).T)", "dw = np.dot(X, (Y - A).T)", "neuron_pass"),
     ("adam", "self.dbeta = dout.sum(axis=0)", "self.dbeta = dout.mean(axis=0)", "Scale.backward"),
 ]  # fmt: skip
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -235,13 +235,14 @@ def trace_call(module: ModuleType, expression: str, noting: bool = False) -> Tra
 
 def trace_script(
     path: str | Path, *, iteration: int | None = None, lines: tuple[int, int] | None = None,
-    cells: str | None = None, noting: bool = False,
+    cells: str | None = None, noting: bool = False, arguments: Sequence[str] = (),
 ) -> Trace:  # fmt: skip
     """Runs a script up to one part of it, records that part, and stops the script there.
 
     iteration: the turn of the training loop to record, from 1. lines: the first and the last line
     to record; with `iteration`, the lines that hold the loop. cells: the code cells of a notebook
-    to run, as in `"1-4,7"`. noting: as for `trace_call`. `trace.result` holds what the part
+    to run, as in `"1-4,7"`. noting: as for `trace_call`. arguments: what the
+    script finds in `sys.argv` after its name. `trace.result` holds what the part
     assigned, by name.
     """
     program = read(path, cells)
@@ -249,7 +250,7 @@ def trace_script(
     if noting:
         recorder.tape.notes = Notes()
     try:
-        with as_main(Path(path).resolve()) as namespace:
+        with as_main(Path(path).resolve(), arguments) as namespace:
             recorder.run(program, namespace)
     except Exception as error:
         if recorder.began:

@@ -150,3 +150,52 @@ def adam_example():
     draw = np.random.RandomState(23).randn
     layers = [Scale(4), Scale(4)]
     return layers, Adam(layers), draw(6, 4), draw(6, 4)
+
+
+def whole(turns):
+    """All of it: the data, the layers and their training."""
+    draw = np.random.default_rng(24)
+    x, y = draw.normal(size=(6, 4)), draw.normal(size=(6, 4))
+    layers = [Scale(4), Scale(4)]
+    optimizer = Adam(layers)
+    for _ in range(turns):
+        loss = adam(layers, optimizer, x, y)
+    return loss
+
+
+def whole_example(turns=2):
+    return (turns,)
+
+
+# ------------------------------------------------------------------ one neuron, whose b is a number
+
+
+def neuron_pass(w, b, X, Y):
+    m = X.shape[1]
+    A = 1 / (1 + np.exp(-(np.dot(w.T, X) + b)))
+    cost = -np.sum(Y * np.log(A) + (1 - Y) * np.log(1 - A)) / m
+    dw = np.dot(X, (A - Y).T) / m
+    db = np.sum(A - Y) / m
+    return {"dw": dw, "db": db}, cost
+
+
+def optimize(w, b, X, Y, turns, rate=0.1):
+    costs = []
+    for _ in range(turns):
+        grads, cost = neuron_pass(w, b, X, Y)
+        dw, db = grads["dw"], grads["db"]
+        w = w - rate * dw
+        b = b - rate * db
+        costs.append(cost)
+    return w, b, costs
+
+
+def neuron(X, Y, turns):
+    w, b = np.zeros((X.shape[0], 1)), 0.0
+    w, b, costs = optimize(w, b, X, Y, turns)
+    return {"w": w, "b": b, "costs": costs}
+
+
+def neuron_example(turns=2):
+    draw = np.random.RandomState(25)
+    return draw.randn(3, 8), (draw.rand(1, 8) > 0.5) * 1.0, turns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import cached_property
 from math import prod
@@ -90,16 +91,29 @@ class Run:
         leaves = self.tape.leaves
         parameters = {i for i, leaf in leaves.items() if leaf.role == "parameter"}
         data = {i for i, leaf in leaves.items() if leaf.name and leaf.role == "input"}
+        data = data or leaves.keys() - parameters  # of a run that makes its data, too
         for op in self.ops:
             if op.rule not in ("add", "subtract") or len(op.ins) != 2:
                 continue
             of = self._unscaled(op.ins[0])
             of = found.get(of, of)
-            if of in parameters and self.shape(op.outs[0]) == self.shape(of):
+            if of not in self.maker and of not in leaves and self._descends(op):
+                found[op.outs[0]] = of
+                parameters.add(of)
+            elif of in parameters and self.shape(op.outs[0]) == self.shape(of):
                 behind = self.behind(op.ins[1])
                 if not behind.isdisjoint(data) and any(found.get(i, i) == of for i in behind):
                     found[op.outs[0]] = of
         return found
+
+    def _descends(self, op: Op) -> bool:
+        """Whether a number of the program's takes a step, as in `b = b - rate * db` after `b = 0.0`."""
+        name = self.trace.values[op.outs[0]].name
+        step = re.match(r"(\w+) *(?:= *\1 *-|-=)", op.statement)
+        rate = self.maker.get(op.ins[1])
+        scaled = rate is not None and rate.rule in ("multiply", "divide")
+        number = type(self.tape.values[op.ins[0]]) is float
+        return number and scaled and step is not None and step[1] == name
 
     def _unscaled(self, id: int) -> int:
         """W of `W * (1 - decay)`."""
@@ -184,12 +198,21 @@ class Run:
         maker = self.maker.get(loss) if loss is not None else None
         if loss is None or maker is None or self.places[maker.id] < place:
             return loss
-        same = [
-            op for op in self.forward_ops
-            if (op.file, op.line, op.rule) == (maker.file, maker.line, maker.rule)
-            and self.places[op.id] < place and self.scalar(op.outs[0])
+        before = [i for i in self.losses if self.places[self.maker[i].id] < place]
+        return before[-1] if before else loss
+
+    @cached_property
+    def losses(self) -> list[int]:
+        """The loss of each turn of the training: what the statement that made the loss made."""
+        maker = self.maker.get(self.loss) if self.loss is not None else None
+        if maker is None:
+            return [] if self.loss is None else [self.loss]
+        return [
+            op.outs[0] for op in self.forward_ops
+            if (op.file, op.line, op.rule, op.statement)
+            == (maker.file, maker.line, maker.rule, maker.statement)
+            and self.scalar(op.outs[0])
         ]  # fmt: skip
-        return same[-1].outs[0] if same else loss
 
     def _forward(self, id: int) -> bool:
         """Whether the forward pass made a value, in a function that is no backward function."""

@@ -46,6 +46,7 @@ def target(run: Run, gradient: Named, of: Named | None, home: Run | None = None)
     home = home or run
     leaf = home.tape.leaves.get(of.id)
     trained = home.parameter(of.id) or (leaf is not None and leaf.role == "constant")  # b = 0.0
+    trained = trained or (leaf is None and of.id not in home.maker)  # the same, of the run's own
     return Target(gradient.name, got, of.id, trained, why, of.name)
 
 

@@ -59,8 +59,9 @@ def own_loss(run: Run, forward: Block) -> int | None:
     """The loss that a block returned: the loss of the run, wherever it stands, or its first result."""
     result = run.result(forward)
     items = list(result) if isinstance(result, tuple) else [result]
-    if any(isinstance(item, Ref) and item.id == run.loss for item in items):
-        return run.loss
+    for item in items:
+        if isinstance(item, Ref) and (item.id == run.loss or item.id in run.losses):
+            return item.id
     first = items[0] if items else None
     return first.id if isinstance(first, Ref) and run.scalar(first.id) else None
 
@@ -144,9 +145,11 @@ def flat_targets(run: Run, block: Block, loss: int) -> list[Target]:
             inputs.insert(0, Named(name, tree.id))  # `[f1, w1] = params`
     for name, tree in (note.args if note is not None else {}).items():
         inputs = [*(x for x in arrays(tree, name) if x.id in leading), *inputs]
+        if type(tree) is float and (number := _number(run, block, tree)) is not None:
+            inputs.insert(0, Named(name, number))
     known = {x.name for x in inputs}
     since = _since(run, leading)
-    often = _several(run, since)
+    often = _several(run, block, since)
     claimed: dict[str, Named] = {}
     for op in run.ops:
         out = op.outs[0]
@@ -184,6 +187,13 @@ def flat_targets(run: Run, block: Block, loss: int) -> list[Target]:
     return found + unnamed(run, block, loss, inputs, {t.of for t in found})
 
 
+def _number(run: Run, block: Block, number: float) -> int | None:
+    """The one constant that a number of the program's, as `b = 0.0`, is in a block's operations."""
+    read = {i for op in run.ops_in(block) for i in op.ins}
+    found = [i for i in read if run.tape.values[i] is number]
+    return found[0] if len(found) == 1 else None
+
+
 def _left_behind(run: Run, note: Note | None) -> Iterator[Named]:
     """The gradients that a function left in its arguments, and a script in containers of its own."""
     if note is None:
@@ -200,11 +210,11 @@ def _since(run: Run, leading: set[int]) -> int:
     return max(updates, default=0)
 
 
-def _several(run: Run, since: int = 0) -> set[str]:
-    """The names that a statement gave to several values: in a loop none of them is *the* h."""
+def _several(run: Run, block: Block, since: int) -> set[str]:
+    """The names that a statement gave to several values of one call: in a loop none is *the* h."""
     names = Counter(
         (_plain(run.trace.values[out].name), op.file, op.line, op.rule)
-        for op in run.ops
+        for op in run.ops_in(block)
         if run.places[op.id] >= since
         for out in op.outs
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import wraps
@@ -28,6 +29,7 @@ class Target:
     lines: str | None = None
     cells: str | None = None
     pairs: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
 
     @property
     def is_part(self) -> bool:
@@ -45,15 +47,19 @@ def takes_target(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def taking(target: str, call: str | None, iteration: int | None, lines: str | None,
-               cells: str | None, pairs: tuple[str, ...], **options: Any) -> None:  # fmt: skip
+               cells: str | None, pairs: tuple[str, ...], arguments: str, **options: Any) -> None:  # fmt: skip
         from ..recording.phases import paired
 
         with paired(dict(reversed(_functions(pair)) for pair in pairs)):  # type: ignore[arg-type,misc]
-            command(Target(target, call, iteration, lines, cells, pairs), **options)
+            command(
+                Target(target, call, iteration, lines, cells, pairs, _words(arguments)), **options
+            )
 
     parameters = (
         click.option("--pair", "pairs", metavar="FORWARD=BACKWARD", multiple=True,
                      help="These functions are a block and its backward, whatever their names."),
+        click.option("--args", "arguments", metavar="TEXT", default="",
+                     help="What the file finds in sys.argv, as in --args '--epochs 2'."),
         click.option("--cells", metavar="1-4,7", help="Run only these code cells of a notebook."),
         click.option("--lines", metavar="A:B", help="Only these lines of a script."),
         click.option("--iteration", type=int, metavar="N", help="Only turn N of a script's training loop."),
@@ -71,10 +77,8 @@ def run(target: Target, say: Any, noting: bool = False) -> tuple[list[Trace], Ex
     saved = _saved(target.file, target.call, say)
     if saved is not None:
         return [saved], None
-    if target.is_part:
-        ran = _part(target.file, target.call, target.iteration, target.lines, target.cells, noting)
-    else:
-        ran = _traces(target.file, target.call, target.cells, noting)
+    with _seeing(target):
+        ran = _part(target, noting) if target.is_part else _traces(target, noting)
     if ran[1] is None:
         _check_pairs(target.pairs, ran[0])
     return ran
@@ -93,6 +97,13 @@ def kept(
     from .. import tracer
 
     return tracer.keeping("summary" if values == "summary" else "shapes")
+
+
+def _words(arguments: str) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(arguments))
+    except ValueError as error:
+        raise UsageError(f"--args must be words as a shell has them: {error}") from None
 
 
 def _functions(pair: str) -> tuple[str, str]:
@@ -114,25 +125,30 @@ def _check_pairs(pairs: tuple[str, ...], traces: list[Trace]) -> None:
             raise UsageError(f"--pair {pair}: no function {absent[0]!r} ran; there ran {there}")
 
 
-def _part(
-    target: str,
-    call: str | None,
-    iteration: int | None,
-    lines: str | None,
-    cells: str | None,
-    noting: bool,
-) -> tuple[list[Trace], Exception | None]:
+@contextmanager
+def _seeing(target: Target) -> Iterator[None]:
+    """What the file finds in `sys.argv`: its own name and arguments, not those of the command."""
+    before = sys.argv
+    sys.argv = [_split(target.file)[0], *target.arguments]
+    try:
+        yield
+    finally:
+        sys.argv = before
+
+
+def _part(target: Target, noting: bool) -> tuple[list[Trace], Exception | None]:
     """Runs a flat script up to the turn or the lines that are wanted; the trace of those."""
     from .. import tracer
 
-    if call is not None:
+    if target.call is not None:
         raise UsageError("--call runs an expression, --iteration and --lines a script: choose one")
     try:
         with said_to_stderr():
-            span = None if lines is None else _span(lines)
+            span = None if target.lines is None else _span(target.lines)
             made = tracer.trace_script(
-                target, iteration=iteration, lines=span, cells=cells, noting=noting
-            )
+                target.file, iteration=target.iteration, lines=span, cells=target.cells,
+                noting=noting, arguments=target.arguments,
+            )  # fmt: skip
             return [made], None
     except TracenetError:
         raise
@@ -159,31 +175,29 @@ def _saved(target: str, call: str | None, say: Any) -> Trace | None:
     return load_trace(target, say)
 
 
-def _traces(
-    target: str, call: str | None, cells: str | None = None, noting: bool = False
-) -> tuple[list[Trace], Exception | None]:
+def _traces(target: Target, noting: bool) -> tuple[list[Trace], Exception | None]:
     """Runs the target; the traces that it made, and what the user's code raised, if it did."""
     from .. import tracer
 
-    file, function = _split(target)
-    if call is not None or function is not None:
-        module = _loaded(file, cells)
+    file, function = _split(target.file)
+    if target.is_expression:
+        module = _loaded(file, target.cells)
         if isinstance(module, Exception):
             return [], module
-        what = call if call is not None else f"{function}()"
+        what = target.call if target.call is not None else f"{function}()"
         return _called(module, what, function, noting)
     traces: list[Trace] = []
     listeners = tracer.LISTENERS
     listeners.append(traces.append)
     try:
-        error = _run_script(file, cells)
+        error = _run_script(file, target.cells, target.arguments)
     finally:
         listeners.remove(traces.append)
     if not traces and error is None:
         example = "--call 'step(X, Y)'" if _command() == "check" else "--call 'forward(X)'"
         raise UsageError(
-            f"{target} made no trace: it does not call tracer.trace. For a file that does not use "
-            f"tracenet say what to run, as in tracenet {_command()} {target} {example}, or, where it "
+            f"{file} made no trace: it does not call tracer.trace. For a file that does not use "
+            f"tracenet say what to run, as in tracenet {_command()} {file} {example}, or, where it "
             f"is a script that trains, which turn: --iteration 1"
         )
     partial = getattr(error, "tracenet_trace", None)
@@ -255,14 +269,14 @@ def _mistyped(error: Exception, module: Any, expression: str) -> None:
         raise UsageError(f"{error}: it is {whole}, and the call {expression!r}") from None
 
 
-def _run_script(file: str, cells: str | None = None) -> Exception | None:
+def _run_script(file: str, cells: str | None, arguments: Sequence[str]) -> Exception | None:
     """Runs a script as Python would, with its folder first on the path."""
     from ..recording.load import read
     from ..recording.script import as_main, execute
 
     program = read(file, cells)
     try:
-        with said_to_stderr(), as_main(Path(file).resolve()) as namespace:
+        with said_to_stderr(), as_main(Path(file).resolve(), arguments) as namespace:
             execute(program, namespace)
     except SystemExit as stop:
         return (

@@ -3,7 +3,7 @@
 The training loop is the loop at module level (also inside `if`, `with` and `try`) that changes what
 it reads, as `w -= lr * dw` and `w = step(w, x)` do, and of several the one with the most arithmetic,
 the first of equals. Where there is none, it is looked for in functions that are called like
-training (`main`, `train`, `fit`, `model` …).
+training (`main`, `train`, `fit`, `model` …), and then for one that calls a step, as `train_step(net)`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from .parts import HOOK, Part, bodies, hooked, lies_in, part
 _TRAINING = re.compile(
     r"main|run|learn|sgd|(.*_)?(train|fit|model|network)(_.*)?|gradient_descent.*|optimi[sz]e.*"
 )
+_STEP = re.compile(r"(.*_)?(step|train|backward|backprop|update|fit|optimi[sz]e|learn)(_.*)?")
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 _Loop = ast.For | ast.While
 
@@ -57,14 +58,16 @@ def _training_loop(
         return found[0]
     flat: list[tuple[Cell, _Loop, _Function | None]]
     flat = [(cell, loop, None) for cell in cells for loop in _loops(cell.tree.body)]
-    best = [entry for entry in flat if _updates(entry[1])] or [
+    deep: list[tuple[Cell, _Loop, _Function | None]] = [
         (cell, loop, function)
         for cell in cells
         for function in ast.walk(cell.tree)
         if isinstance(function, _Function) and _TRAINING.fullmatch(function.name)
         for loop in _loops(function.body)
-        if _updates(loop)
     ]
+    best: list[tuple[Cell, _Loop, _Function | None]] = []
+    for changes, entries in ((_updates, flat), (_updates, deep), (_steps, flat), (_steps, deep)):
+        best = best or [entry for entry in entries if changes(entry[1])]
     if not best and not flat:
         raise UsageError(
             f"there is no training loop in {Path(cells[0].file).name if cells else 'it'}: no "
@@ -98,6 +101,12 @@ def _updates(loop: _Loop) -> list[ast.stmt]:
         if (isinstance(node, ast.AugAssign) and _reads(node.value))
         or (isinstance(node, ast.Assign) and _reads_itself(node))
     ]
+
+
+def _steps(loop: _Loop) -> list[ast.Call]:
+    """The calls that change something by their names, as `train_step(net, x)` and `net.fit(x)` do."""
+    calls = [n for s in loop.body for n in ast.walk(s) if isinstance(n, ast.Call)]
+    return [n for n in calls if _STEP.fullmatch(ast.unparse(n.func).rpartition(".")[2])]
 
 
 def _reads(value: ast.expr) -> list[str]:

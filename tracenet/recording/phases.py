@@ -33,6 +33,7 @@ _ARRANGES = {"getitem", "reshape", "transpose", "copy", "astype", "array"}
 _UPDATE = re.compile(
     r"update(_.*)?|(.*_)?update(_.*)?|gradient_descent.*|sgd.*|adam.*|optimi[sz]e.*"
 )
+_PASS = re.compile(r"(.*_)?(forward|fprop|propagat(e|ion)|predict|cost|loss)(_.*)?")
 _STEP = re.compile(r"(.*_)?(step|apply|learn|descend)(_.*)?")
 """What updates are also called; the cell of a recurrent network is called so as well."""
 
@@ -42,7 +43,7 @@ def _phase(function: str, around: str, step: bool) -> str:
         return around
     if is_backward(function):
         return BACKWARD
-    return UPDATE if step or _UPDATE.fullmatch(function) else FORWARD
+    return UPDATE if step else FORWARD
 
 
 _COUNTS = re.compile(r"self|[a-zA-Z]|idx|index|cache|args|_+")
@@ -130,7 +131,16 @@ def function_of(block: Block) -> str:
     return block.function.rpartition(".")[2]
 
 
-def steps(tape: Tape, blocks: list[Block], block_of: list[int], recorded: int) -> set[int]:
+def updates(tape: Tape, blocks: list[Block], block_of: list[int], recorded: int) -> set[int]:
+    """The blocks that take the step of an optimizer."""
+    called = {b.id for b in blocks[1:] if _UPDATE.fullmatch(function_of(b))}
+    for block in blocks[1:]:  # an `optimize(w, b, X, Y)` runs the passes too
+        if called and (is_backward(function_of(block)) or _PASS.fullmatch(function_of(block))):
+            called.difference_update(up_to(blocks, block.id, None))
+    return called | _steps(tape, blocks, block_of, recorded)
+
+
+def _steps(tape: Tape, blocks: list[Block], block_of: list[int], recorded: int) -> set[int]:
     """The blocks called like a step of an optimizer that read what a backward block made."""
     named = {b.id for b in blocks[1:] if _STEP.fullmatch(function_of(b))}
     if not named:

@@ -15,7 +15,7 @@ from typing import Any
 from ..records import FORWARD, Block
 from ..words import FORWARD_METHODS
 from . import source
-from .phases import both_passes, function_of, is_backward, set_phases, steps, up_to
+from .phases import both_passes, function_of, is_backward, set_phases, up_to, updates
 from .tape import EXPRESSION, Tape, foreign
 
 _TRANSPARENT = ("<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>", "<lambda>", "<module>")
@@ -50,7 +50,7 @@ def blocks_of(tape: Tape, title: str, blocks: list[Block], recorded: int) -> lis
     both = set() if alone else both_passes(tape, blocks, block_of, recorded)
     codes = {block_of[n]: call.code for n, call in enumerate(tape.calls) if call.code is not None}
     codes = {b: code for b, code in codes.items() if code.co_name == function_of(blocks[b])}
-    set_phases(blocks, both, steps(tape, blocks, block_of, recorded), codes)
+    set_phases(blocks, both, updates(tape, blocks, block_of, recorded), codes)
     return block_of
 
 

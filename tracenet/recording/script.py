@@ -8,7 +8,7 @@ script is stopped. `loops` and `parts` say which part; here it is run.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -181,14 +181,17 @@ def execute(
 
 
 @contextmanager
-def as_main(file: Path) -> Iterator[dict[str, Any]]:
-    """The variables of a fresh `__main__` for a script, with its folder first on the path."""
+def as_main(file: Path, arguments: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+    """The variables of a fresh `__main__` for a script, with its folder first on the path.
+
+    arguments: what it finds in `sys.argv` after its name.
+    """
     source.forget()
     module = ModuleType("__main__")
     module.__file__ = str(file)
     before = sys.modules["__main__"], list(sys.argv), list(sys.path)
     sys.modules["__main__"] = module
-    sys.argv, sys.path[:0] = [str(file)], [str(file.parent)]
+    sys.argv, sys.path[:0] = [str(file), *arguments], [str(file.parent)]
     try:
         yield vars(module)
     finally:
