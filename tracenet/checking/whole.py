@@ -244,7 +244,8 @@ def _returned_gradients(run: Run, block: Block) -> Iterator[Named]:
         name = (names[k] if k < len(names) else None) or ""
         for x in arrays(item, name):
             own = run.trace.values[x.id].name if x.id in run.trace.values else ""
-            if GRADIENT.fullmatch(name):
+            keyed = isinstance(item, dict) and not name and GRADIENT.fullmatch(x.name)
+            if GRADIENT.fullmatch(name) or keyed:
                 yield x
             elif bases(own) and bases(own)[0] == x.name:
                 yield Named(own, x.id)

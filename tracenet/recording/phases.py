@@ -15,6 +15,7 @@ from typing import Any
 
 from ..records import BACKWARD, FORWARD, UPDATE, Block
 from ..words import GRADIENT
+from .roles import DATA
 from .tape import Tape
 
 BACKWARD_NAME = re.compile(
@@ -33,7 +34,6 @@ _ARRANGES = {"getitem", "reshape", "transpose", "copy", "astype", "array"}
 _UPDATE = re.compile(
     r"update(_.*)?|(.*_)?update(_.*)?|gradient_descent.*|sgd.*|adam.*|optimi[sz]e.*"
 )
-_PASS = re.compile(r"(.*_)?(forward|fprop|propagat(e|ion)|predict|cost|loss)(_.*)?")
 _STEP = re.compile(r"(.*_)?(step|apply|learn|descend)(_.*)?")
 """What updates are also called; the cell of a recurrent network is called so as well."""
 
@@ -134,9 +134,15 @@ def function_of(block: Block) -> str:
 def updates(tape: Tape, blocks: list[Block], block_of: list[int], recorded: int) -> set[int]:
     """The blocks that take the step of an optimizer."""
     called = {b.id for b in blocks[1:] if _UPDATE.fullmatch(function_of(b))}
-    for block in blocks[1:]:  # an `optimize(w, b, X, Y)` runs the passes too
-        if called and (is_backward(function_of(block)) or _PASS.fullmatch(function_of(block))):
+    for block in blocks[1:]:
+        if called and is_backward(function_of(block)):
             called.difference_update(up_to(blocks, block.id, None))
+    if called:  # an `optimize(w, b, X, Y)` runs both passes: what it calls reads the data
+        leaves = tape.leaves
+        data = {i for i, leaf in leaves.items() if leaf.name and DATA.fullmatch(leaf.name)}
+        for _, _, ins, _, call, _ in tape.ops[:recorded]:
+            if not data.isdisjoint(ins):
+                called.difference_update(up_to(blocks, blocks[block_of[call]].parent, None))
     return called | _steps(tape, blocks, block_of, recorded)
 
 
