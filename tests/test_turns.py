@@ -163,3 +163,35 @@ def test_a_generator_that_was_there_before_is_of_its_class_and_kept():
     rng = np.random.default_rng(0)
     known = lambda x: (isinstance(rng, np.random.Generator), np.random.default_rng(rng) is rng, x)
     assert tracer.trace(known, np.ones(2)).result[:2] == (True, True)
+
+
+# ------------------------------------------------------------------ updates among the statements
+
+
+def by_keys(X, Y, p):
+    h = np.tanh(X @ p["W1"] + p["b1"])
+    J = np.sum((h - Y) ** 2) / 2
+    dz = (h - Y) * (1 - h**2)
+    g = {"dW1": X.T @ dz, "db1": dz.sum(axis=0)}
+    for name in ("W", "b"):
+        p[name + "1"] = p[name + "1"] - 0.1 * g["d" + name + "1"]
+    return J
+
+
+def in_place_by_keys(X, Y, p):
+    h = np.tanh(X @ p["W1"] + p["b1"])
+    J = np.sum((h - Y) ** 2) / 2
+    dz = (h - Y) * (1 - h**2)
+    g = {"dW1": X.T @ dz, "db1": dz.sum(axis=0)}
+    for name in ("W", "b"):
+        p[name + "1"] -= 0.1 * g["d" + name + "1"]
+    return J
+
+
+@pytest.mark.parametrize("function", [by_keys, in_place_by_keys])
+def test_an_update_under_a_computed_key_is_drawn_as_one(function):
+    draw = np.random.RandomState(4).randn
+    trace = tracer.trace(function, draw(5, 3), draw(5, 2), {"W1": draw(3, 2), "b1": draw(2)})
+    boxes = [n for n in trace.diagram(values="none").nodes if n.kind == "update"]
+    assert {name for box in boxes for name in box.name.removeprefix("update of ").split(", ")} == {"W1", "b1"}  # fmt: skip
+    assert not [n for n in trace.diagram().nodes if n.kind == "forward" and n.column > 2]

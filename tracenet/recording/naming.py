@@ -26,6 +26,8 @@ class Names:
         self.keys: dict[str, int] = {}
         self.last: dict[str, int] = {}  # the number that the latest key of a name ended in
         self.found: dict[int, str] = {}
+        leaves = builder.tape.leaves.values()
+        self.parameters = {leaf.name for leaf in leaves if leaf.role == "parameter"}
         self._readers: dict[int, int] | None = None
         self._elements: set[int] | None = None
         self.shared = self._shared()
@@ -87,6 +89,9 @@ class Names:
         name = source.given_name(self.b.tape, call, lasti)
         if op.rule in ("write", "add_at") and (name is None or name.endswith(source.ITEM)):
             return self._given(ins[0])  # a new version of the same variable
+        if name is None and op.rule in ("subtract", "add") and source.renews(op.statement):
+            old = self._given(ins[0])
+            return old if old in self.parameters else None
         return self._put(id, name)
 
     def _put(self, id: int, name: str | None) -> str | None:

@@ -249,6 +249,34 @@ def _key(node: ast.AST | None) -> str | None:
     return None
 
 
+@lru_cache(maxsize=4096)
+def renews(statement: str) -> bool:
+    """Whether a statement gives something a new value made from the old by a step.
+
+    >>> renews("p[k] = p[k] - rate * g[k]"), renews("w -= g"), renews("setattr(o, k, getattr(o, k) - g)")
+    (True, True, True)
+    >>> renews("x = h + f"), renews("not python")
+    (False, False)
+    """
+    try:
+        (node,) = ast.parse(statement).body
+    except (SyntaxError, ValueError):
+        return False
+    if isinstance(node, ast.AugAssign):
+        return isinstance(node.op, ast.Add | ast.Sub)
+    target: str | None = None
+    value: ast.AST | None = None
+    if isinstance(node, ast.Assign) and len(node.targets) == 1:
+        target, value = ast.unparse(node.targets[0]), node.value
+    elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+        call = node.value
+        if ast.unparse(call.func) == "setattr" and len(call.args) == 3:
+            target = f"getattr({ast.unparse(call.args[0])}, {ast.unparse(call.args[1])})"
+            value = call.args[2]
+    step = isinstance(value, ast.BinOp) and isinstance(value.op, ast.Add | ast.Sub)
+    return step and ast.unparse(value.left) == target  # type: ignore[union-attr]
+
+
 # ---------------------------------------------------------------------- for a tape
 
 
