@@ -55,12 +55,20 @@ def _by_default(trace: Trace) -> set[int]:
     found = {0}
     for block in blocks[1:]:
         if block.phase == FORWARD and block.parent in found and not block.ordinal:
-            if _layers_in(trace, block.id) >= 2:
+            if _holds_chain(trace, block.id):
                 found.add(block.id)
     for block in blocks[1:]:
         if block.of in found or _holds_layers(trace, block, found):
             found.add(block.id)
     return found
+
+
+def _holds_chain(trace: Trace, id: int) -> bool:
+    """Whether a block holds a chain of layers, or calls what holds one, as a `train_step` does."""
+    if _layers_in(trace, id) >= 2:
+        return True
+    inner = [b for b in trace.blocks if b.parent == id and b.phase == FORWARD and not b.ordinal]
+    return any(_holds_chain(trace, block.id) for block in inner)
 
 
 def _layers_in(trace: Trace, id: int) -> int:
