@@ -195,3 +195,21 @@ def test_an_update_under_a_computed_key_is_drawn_as_one(function):
     boxes = [n for n in trace.diagram(values="none").nodes if n.kind == "update"]
     assert {name for box in boxes for name in box.name.removeprefix("update of ").split(", ")} == {"W1", "b1"}  # fmt: skip
     assert not [n for n in trace.diagram().nodes if n.kind == "forward" and n.column > 2]
+
+
+def test_a_write_is_said_where_its_name_is_used_again():
+    def softmax_forward(z):
+        e = np.exp(z)
+        return e / np.sum(e), z
+
+    def loss(z):
+        p, _ = softmax_forward(z)
+        cost = -np.log(p[0])
+        d = p.copy()
+        d[0] -= 1
+        d = d / 2
+        return cost, d
+
+    trace = tracer.trace(loss, np.arange(3.0))
+    lines = ["".join(run.text for run in line) for n in trace.diagram().nodes for line in n.lines]
+    assert "d[0] = d[0] − 1" in lines and "d = d / 2" in lines, lines

@@ -85,9 +85,12 @@ class Rows(Drawing):
         found: list[tuple[int, Text]] = []
         names: set[str] = set()
         wanted = [out for k in part.ops for out in self.trace.ops[k].outs]
+        once = self._written_once(part)
         for id in reversed(wanted):
             value = self.trace.values[id]
-            if not value.name or value.name in names or (hide and self._hidden(part, id)):
+            if not value.name or (value.name in names and value.op not in once):
+                continue
+            if hide and self._hidden(part, id):
                 continue
             if value.of is not None and self.trace.gradients().get(value.of, id) != id:
                 continue  # one of several that meet in a sum
@@ -98,6 +101,12 @@ class Rows(Drawing):
         if len(found) == 1:  # alone it may be as long as a cross-entropy is
             return (self.formulas.line(found[0][0], LONG),)
         return tuple(self._chosen(found[::-1]))
+
+    def _written_once(self, part: Part) -> set[int | None]:
+        """The operations of a part that write to an array, each of a statement that runs once."""
+        writes = [op for k in part.ops if (op := self.trace.ops[k]).rule == "write"]
+        often = Counter(op.statement for op in writes)
+        return {op.id for op in writes if often[op.statement] == 1 and op.of is None}
 
     @cached_property
     def _parameters(self) -> set[str]:
