@@ -202,13 +202,15 @@ def test_a_write_is_said_where_its_name_is_used_again():
         e = np.exp(z)
         return e / np.sum(e), z
 
-    def loss(z):
-        p, _ = softmax_forward(z)
-        cost = -np.log(p[0])
+    def softmax_backward(p):
         d = p.copy()
         d[0] -= 1
         d = d / 2
-        return cost, d
+        return d
+
+    def loss(z):
+        p, _ = softmax_forward(z)
+        return -np.log(p[0]), softmax_backward(p)
 
     trace = tracer.trace(loss, np.arange(3.0))
     lines = ["".join(run.text for run in line) for n in trace.diagram().nodes for line in n.lines]
