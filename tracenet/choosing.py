@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Iterator
 from importlib import import_module
 from itertools import groupby
@@ -10,7 +11,7 @@ from typing import Any
 from .collapsing import Gap, collapsed
 from .diagram import BACKWARD_LANE, FORWARD_LANE, Diagram, Node
 from .errors import UsageError
-from .folding import folded
+from .folding import LEAST, folded
 from .opening import no_such_block
 from .trace import Trace
 
@@ -42,7 +43,14 @@ def chosen(
     names = {"open": _several(open), "close": _several(close), "focus": _several(focus)}
     if view in IN_ROWS:
         made = module.draw(trace, open=names["open"], close=names["close"], **options)
-        made = folded(focused(trace, made, names["focus"]), fold)
+        whole = focused(trace, made, names["focus"])
+        made = folded(whole, fold)
+        if fold and len(made.nodes) == len(whole.nodes):
+            warnings.warn(
+                f"nothing was folded: no {LEAST} blocks in sequence are equal in their formulas, "
+                "shapes and arrows",
+                stacklevel=2,
+            )
     else:
         _check_blocks(view, [*(n for n in names if names[n]), *(["fold"] if fold else [])])
         made = module.draw(trace, **options)

@@ -256,3 +256,9 @@ def test_choices_on_the_command_line(run, tmp_path):
     assert wrong.exit_code == 2 and "no block is called 'layer 9'" in wrong.output
     wrong = run(target, *call, "--view", "rows")
     assert wrong.exit_code == 2 and "choose one of 'blocks'" in wrong.output
+
+
+def test_it_is_said_that_nothing_was_folded():
+    for fold in (True, "one"):
+        with pytest.warns(UserWarning, match="nothing was folded: no 4 blocks in sequence"):
+            deep(2).diagram(fold=fold)
