@@ -157,7 +157,8 @@ class Ends(Rows):
         names = [self.trace.values[v].name for v in ids]
         node = self.node(
             "update", UPDATE_LANE, column, "update of " + ", ".join(names),
-            title=(Run("update", "b"),), lines=tuple(lines), shown=self.arrays(ids),
+            title=(Run("update", "b"),), lines=tuple(lines),
+            shown=() if lines and self.mode == "none" else self.arrays(ids),
             block=self.path(part.block),
         )  # fmt: skip
         for other in self.nodes:

@@ -75,7 +75,7 @@ class Picture(Ends):
         parameters, data = self._read_from_outside(part)
         kind = "loss" if part.loss else "forward"
         lines = self._lines(part)
-        arrays = self._result(part)
+        arrays = () if lines and self.mode == "none" else self._result(part)
         self.box[i] = self.node(
             kind, FORWARD_LANE, column, part.name, title=(Run(part.name, "b"),), lines=lines,
             block=self.path(part.block), shown=arrays, **self.left.get(i, {}),
