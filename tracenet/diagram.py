@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from .errors import UsageError
+
 NODE_KINDS = (
     "input",
     "parameter",
@@ -138,7 +140,8 @@ class Frame:
 class Diagram:
     """A picture before it has positions.
 
-    title: what it is a picture of. legend: whether what is in it is explained under it.
+    title: what it is a picture of. legend: whether what is in it is explained under it. ratio: of
+    its width to its height, as 16 / 9 of a slide; 0 is whatever it takes.
     """
 
     title: str
@@ -147,6 +150,27 @@ class Diagram:
     edges: tuple[Edge, ...]
     frames: tuple[Frame, ...] = ()
     legend: bool = False
+    ratio: float = 0.0
+
+
+def proportion(ratio: str | float | None) -> float:
+    """The width over the height that `"16:9"`, or a number, says; 0 for none.
+
+    >>> proportion("4:3") == proportion(4 / 3), proportion(None)
+    (True, 0.0)
+    """
+    if ratio is None:
+        return 0.0
+    wide, colon, high = str(ratio).partition(":")
+    try:
+        found = float(wide) / float(high if colon else 1)
+    except (ValueError, ZeroDivisionError):
+        found = 0.0
+    if not 0.1 <= found <= 10:
+        raise UsageError(
+            f"a ratio is a width and a height, as in 16:9, from 1:10 to 10:1, got {str(ratio)!r}"
+        )
+    return found
 
 
 def numbered(diagram: Diagram) -> Diagram:

@@ -455,6 +455,7 @@ class Trace:
         `"histogram"`, `"shapes"` or `"none"`. digits: how many significant digits. backward: False leaves the backward pass out.
         notation: `"ng"`, `"nielsen"`, `"partial"` or `"code"`: how names are written.
         legend: True explains the boxes, arrows and values that are in the picture, under it.
+        ratio: `"16:9"` leaves room around the picture so that it has the shape of a slide.
         steps: .tex only, boxes appear in the order of the run, on slides of beamer.
         theme: `"default"`, `"cs231n"`, `"ng"`, `"mono"` or a TOML file. ground: `"light"`,
         `"dark"`, `"both"` (the reader's own, .svg and .html) or `"transparent"`.

@@ -12,7 +12,7 @@ from typing import Any
 
 from .cutting import partition
 from .cycles import no_search_for_cycles
-from .diagram import Diagram
+from .diagram import Diagram, proportion
 from .errors import UsageError, unknown
 from .gathering import gathered, with_loss
 from .heatmaps import together
@@ -88,9 +88,11 @@ def steps(trace: Trace, depth: int | None) -> Iterator[Step]:
 
 @no_search_for_cycles()
 def diagram(
-    trace: Trace, view: str, notation: str = "ng", legend: bool = False, **options: Any
-) -> Diagram:
+    trace: Trace, view: str, notation: str = "ng", legend: bool = False,
+    ratio: str | float | None = None, **options: Any,
+) -> Diagram:  # fmt: skip
     """The diagram of a view, its names in a notation, and with a legend if that is asked for."""
+    wide = proportion(ratio)
     if view not in VIEWS:
         raise unknown("view", view, VIEWS)
     from .choosing import chosen
@@ -98,4 +100,4 @@ def diagram(
     matrices = any(len(v.shape) > 1 and is_w(v.name) for v in trace.values.values())
     with written_in(notation, layers=matrices):
         made = together(chosen(trace, view, **options))
-    return replace(made, legend=legend)
+    return replace(made, legend=legend, ratio=wide)

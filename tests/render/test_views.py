@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from itertools import combinations
 from pathlib import Path
 
@@ -262,3 +263,28 @@ def test_it_is_said_that_nothing_was_folded():
     for fold in (True, "one"):
         with pytest.warns(UserWarning, match="nothing was folded: no 4 blocks in sequence"):
             deep(2).diagram(fold=fold)
+
+
+@pytest.mark.parametrize("view", ["blocks", "ops"])
+@pytest.mark.parametrize(("ratio", "shape"), [("16:9", 16 / 9), ("1:2", 0.5), (1.25, 1.25)])
+def test_a_picture_has_the_shape_of_a_slide(view, ratio, shape):
+    trace = deep(2)
+    plain, slide = (
+        re.search(r'width="([\d.]+)pt" height="([\d.]+)pt"', encode(d, "svg").decode()).groups()
+        for d in (trace.diagram(view), trace.diagram(view, ratio=ratio))
+    )
+    (w, h), (wide, high) = map(float, plain), map(float, slide)
+    assert wide / high == pytest.approx(shape, rel=1e-3)
+    assert wide >= w - 0.01 and high >= h - 0.01
+    assert wide == pytest.approx(w, abs=0.02) or high == pytest.approx(h, abs=0.02)
+    pdf = re.search(
+        rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", encode(trace.diagram(view, ratio=ratio), "pdf")
+    )
+    assert float(pdf[1]) / float(pdf[2]) == pytest.approx(shape, rel=1e-3)
+
+
+@pytest.mark.parametrize("ratio", ["wide", "16:0", "1:20", "nan", "16/9"])
+def test_a_shape_that_is_none(ratio, run, tmp_path):
+    done = run(str(EXAMPLES / "mazur.py"), "--ratio", ratio, "-o", "a.svg")
+    assert done.exit_code == 2 and "as in 16:9" in done.stderr
+    assert not (tmp_path / "a.svg").exists()

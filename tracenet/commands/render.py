@@ -84,6 +84,7 @@ FORMATS = ("svg", "png", "pdf", "tex", "html", "md", "dot", "json")
 )
 @click.option("--dpi", type=float, metavar="N", help="png only: pixels an inch.")
 @click.option("--width", type=int, metavar="PIXELS", help="png only: its width.")
+@click.option("--ratio", metavar="W:H", help="Room around it for this shape, as 16:9 of a slide.")
 @click.option("--legend", is_flag=True, help="Explain what is in the picture, under it.")
 @click.option("--check", is_flag=True, help="Mark each backward block: right or wrong.")
 @click.option("--steps", is_flag=True, help="tex only: boxes appear in the order of the run.")
@@ -116,6 +117,10 @@ def render(
     if fold_to is not None:
         drawing["fold"] = _folding(fold_to, drawing["fold"])
     drawing = {name: given for name, given in drawing.items() if given not in ((), None)}
+    if "ratio" in drawing:
+        from ..diagram import proportion
+
+        proportion(drawing["ratio"])
     for flag in ("check", "legend"):
         if not drawing[flag]:
             del drawing[flag]

@@ -76,6 +76,14 @@ class Area:
     right: float
     bottom: float
 
+    def proportioned(self, ratio: float, margin: float) -> Area:
+        """With room at both sides, or above and below, so that its width is `ratio` times its
+        height once there is a margin around it; as it is for a ratio of 0."""
+        width, height = self.right - self.left + 2 * margin, self.bottom - self.top + 2 * margin
+        across = max(0.0, height * ratio - width) / 2
+        along = max(0.0, width / ratio - height) / 2 if ratio else 0.0
+        return Area(self.left - across, self.top - along, self.right + across, self.bottom + along)
+
     def around(self, other: Area) -> Area:
         """The least area that holds both."""
         return Area(

@@ -49,6 +49,7 @@ def sheet(diagram: Diagram, paint: Paint | None = None) -> Sheet:
 def _laid(diagram: Diagram, placement: Placement) -> Sheet:
     frames = boxes(diagram, placement)
     whole = reduce(Area.around, (box.area for box in frames), placement.area)
+    whole = whole.proportioned(diagram.ratio, MARGIN)
     x, y = MARGIN - whole.left, MARGIN - whole.top
     groups = [(box.frame.id, tuple(moved(_fence(box), x, y))) for box in frames]
     ids = [*(edge.id for edge in diagram.edges), *(node.id for node in diagram.nodes)]

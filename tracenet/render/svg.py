@@ -50,6 +50,7 @@ class _Writer:
         self.blocks = placement.blocks
         self.frames = boxes(diagram, placement)
         whole = reduce(Area.around, (box.area for box in self.frames), placement.area)
+        whole = whole.proportioned(diagram.ratio, MARGIN)
         self.left, self.top = whole.left - MARGIN, whole.top - MARGIN
         self.width = whole.right - whole.left + 2 * MARGIN
         self.height = whole.bottom - whole.top + 2 * MARGIN
