@@ -1,6 +1,9 @@
 """Notebooks, and flat scripts of which one turn or some lines are recorded."""
 
 import json
+import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -482,3 +485,48 @@ def test_a_program_with_arguments_whose_steps_are_methods(how, tmp_path):
     done = run("render", file, *how, "--args", "'--turns 3", "-o", tmp_path / "a.svg")
     assert done.exit_code == 2 and "No closing quotation" in done.stderr
     assert not (tmp_path / "a.svg").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there a process is not interrupted so")
+@pytest.mark.parametrize("partial", [False, True])
+def test_an_interrupted_run_says_where_and_is_drawn_as_far_as_it_came(partial, tmp_path):
+    text = """
+import sys, time
+import numpy as np
+
+def forever(x):
+    h = np.tanh(x)
+    print("begun", file=sys.stderr, flush=True)
+    while True:
+        time.sleep(0.01)
+
+x = np.ones(3)
+"""
+    file, out = written(tmp_path, text, "forever.py"), tmp_path / "far.svg"
+    given = ["render", file, "--call", "forever(x)", "-o", out, *(["--partial"] if partial else [])]
+    running = subprocess.Popen(
+        [sys.executable, "-m", "tracenet", *map(str, given)], stderr=subprocess.PIPE, text=True,
+        cwd=Path(__file__).parent.parent, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    assert running.stderr.readline() == "begun\n"
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "KeyboardInterrupt" in said and "time.sleep(0.01)" in said
+    assert "the last recorded operation was tanh in block forever (line 6)" in said
+    assert out.exists() == partial
+
+
+def test_a_file_that_ends_itself_says_so(tmp_path):
+    file = written(tmp_path, "import sys\n\ndef f():\n    return 1\n\nsys.exit(3)\n")
+    done = run("render", file, "--call", "f()", "-o", tmp_path / "a.svg")
+    assert (
+        done.exit_code == 2 and "ended itself while it was loaded, with exit code 3" in done.stderr
+    )
+
+
+def test_a_rate_is_for_a_pass_that_is_replayed(tmp_path):
+    file = Path(__file__).parent.parent / "examples" / "course_network.py"
+    call = ["--call", "iteration(X, Y, parameters, 0.5)", "--learning-rate", "0.1"]
+    done = run("render", file, *call, "-o", tmp_path / "a.svg")
+    assert done.exit_code == 2 and "has one of its own" in done.stderr

@@ -128,7 +128,7 @@ def _run(
         if namespace is not None:
             tape.forget_unread(apart)
         return _finished(tape, entrance, function, result)
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
         _explain(error, tape, function)
         raise
     finally:
@@ -186,7 +186,7 @@ def _outputs(result: Any, path: str = "") -> list[tuple[str, int]]:
     return found
 
 
-def _explain(error: Exception, tape: Tape, function: Any) -> None:
+def _explain(error: BaseException, tape: Tape, function: Any) -> None:
     """Adds to the user's exception where in the network it happened."""
     if hasattr(error, "tracenet_trace"):
         return
@@ -199,7 +199,7 @@ def _explain(error: Exception, tape: Tape, function: Any) -> None:
         error.add_note(line)
 
 
-def _line_of(error: Exception) -> tuple[str, int] | None:
+def _line_of(error: BaseException) -> tuple[str, int] | None:
     found = None
     step = error.__traceback__
     while step is not None:
@@ -252,7 +252,7 @@ def trace_script(
     try:
         with as_main(Path(path).resolve(), arguments) as namespace:
             recorder.run(program, namespace)
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
         if recorder.began:
             _explain(error, recorder.tape, recorder.function)
         raise

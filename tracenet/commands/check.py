@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .running import Target, run, takes_target
-from .saying import print_error, progress
+from .saying import fail, progress
 
 if TYPE_CHECKING:
     from ..checking import Report
@@ -35,8 +35,7 @@ def check(target: Target, as_json: bool) -> None:
     with progress() as say:
         traces, error = run(target, say, noting=True)
         if error is not None:
-            print_error(error)
-            raise SystemExit(2)
+            fail(error, 2)
         say("checking " + target.file)
         reports = []
         for trace in traces:

@@ -8,7 +8,7 @@ import click
 
 from .render import check_options, render
 from .running import Target, run, takes_target, with_backward
-from .saying import print_error, progress
+from .saying import fail, progress
 
 SHARED = (
     "view", "depth", "open", "close", "focus", "fold", "values", "digits", "backward",
@@ -48,13 +48,11 @@ def describe(
     with progress() as say:
         traces, error = run(target, say, noting="check" in drawing or drawing["view"] == "cache")
         if error is not None and not (partial and traces):
-            print_error(error)
-            raise SystemExit(1)
+            fail(error, 1)
         for number, trace in enumerate(traces):
             if backward is not False and error is None:
                 with_backward(trace, target, backward, learning_rate)
             say(f"describing {target.file}")
             click.echo(("\n" if number else "") + trace.describe(**drawing), nl=False)
     if error is not None:
-        print_error(error)
-        raise SystemExit(1)
+        fail(error, 1)

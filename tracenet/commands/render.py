@@ -9,7 +9,7 @@ import click
 
 from ..errors import UsageError, unknown
 from .running import Target, kept, run, takes_target, with_backward
-from .saying import print_error, progress, warnings_said
+from .saying import fail, progress, warnings_said
 
 if TYPE_CHECKING:
     from ..trace import Trace
@@ -129,8 +129,7 @@ def render(
         with kept(target, suffix, noting, **drawing):
             traces, error = run(target, say, noting=noting)
         if error is not None and not (partial and traces):
-            print_error(error)
-            raise SystemExit(1)
+            fail(error, 1)
         for number, trace in enumerate(traces):
             path = _numbered(where, number, len(traces))
             if backward is not False and error is None:
@@ -138,8 +137,7 @@ def render(
             say(f"drawing {path or 'the diagram'}")
             _write(trace, drawing, path, suffix, {**look, "steps": steps})
     if error is not None:
-        print_error(error)
-        raise SystemExit(1)
+        fail(error, 1)
 
 
 def check_options(view: str, values: str, digits: int, depth: int | None, **_: Any) -> None:

@@ -71,7 +71,7 @@ def takes_target(command: Callable[..., None]) -> Callable[..., None]:
     return taking
 
 
-def run(target: Target, say: Any, noting: bool = False) -> tuple[list[Trace], Exception | None]:
+def run(target: Target, say: Any, noting: bool = False) -> tuple[list[Trace], BaseException | None]:
     """Runs the target; the traces that it made, and what the user's code raised, if it did."""
     say("running " + target.file)
     saved = _saved(target.file, target.call, say)
@@ -136,7 +136,7 @@ def _seeing(target: Target) -> Iterator[None]:
         sys.argv = before
 
 
-def _part(target: Target, noting: bool) -> tuple[list[Trace], Exception | None]:
+def _part(target: Target, noting: bool) -> tuple[list[Trace], BaseException | None]:
     """Runs a flat script up to the turn or the lines that are wanted; the trace of those."""
     from .. import tracer
 
@@ -152,7 +152,7 @@ def _part(target: Target, noting: bool) -> tuple[list[Trace], Exception | None]:
             return [made], None
     except TracenetError:
         raise
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
         trace = getattr(error, "tracenet_trace", None)
         return ([trace] if trace is not None else []), error
 
@@ -175,14 +175,14 @@ def _saved(target: str, call: str | None, say: Any) -> Trace | None:
     return load_trace(target, say)
 
 
-def _traces(target: Target, noting: bool) -> tuple[list[Trace], Exception | None]:
+def _traces(target: Target, noting: bool) -> tuple[list[Trace], BaseException | None]:
     """Runs the target; the traces that it made, and what the user's code raised, if it did."""
     from .. import tracer
 
     file, function = _split(target.file)
     if target.is_expression:
         module = _loaded(file, target.cells)
-        if isinstance(module, Exception):
+        if isinstance(module, BaseException):
             return [], module
         what = target.call if target.call is not None else f"{function}()"
         return _called(module, what, function, noting)
@@ -225,13 +225,18 @@ def _loaded(file: str, cells: str | None = None) -> Any:
             return tracer.load(file, cells)
     except TracenetError:
         raise
-    except Exception as error:
+    except SystemExit as stop:
+        raise UsageError(
+            f"{file} ended itself while it was loaded, with exit code {stop.code or 0}: --call runs "
+            "what it defines, so put what ends it under if __name__ == '__main__'"
+        ) from None
+    except (Exception, KeyboardInterrupt) as error:
         return error
 
 
 def _called(
     module: Any, expression: str, function: str | None, noting: bool = False
-) -> tuple[list[Trace], Exception | None]:
+) -> tuple[list[Trace], BaseException | None]:
     from .. import tracer
 
     if function is not None and not callable(getattr(module, function, None)):
@@ -242,8 +247,9 @@ def _called(
             return [tracer.trace_call(module, expression, noting)], None
     except TracenetError:
         raise
-    except Exception as error:
-        _mistyped(error, module, expression)
+    except (Exception, KeyboardInterrupt) as error:
+        if isinstance(error, Exception):
+            _mistyped(error, module, expression)
         trace = getattr(error, "tracenet_trace", None)
         return ([trace] if trace is not None else []), error
 
@@ -269,7 +275,7 @@ def _mistyped(error: Exception, module: Any, expression: str) -> None:
         raise UsageError(f"{error}: it is {whole}, and the call {expression!r}") from None
 
 
-def _run_script(file: str, cells: str | None, arguments: Sequence[str]) -> Exception | None:
+def _run_script(file: str, cells: str | None, arguments: Sequence[str]) -> BaseException | None:
     """Runs a script as Python would, with its folder first on the path."""
     from ..recording.load import read
     from ..recording.script import as_main, execute
@@ -282,7 +288,7 @@ def _run_script(file: str, cells: str | None, arguments: Sequence[str]) -> Excep
         return (
             None if not stop.code else RuntimeError(f"the script ended with exit code {stop.code}")
         )
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
         return error
     return None
 
@@ -313,6 +319,11 @@ def with_backward(
 
     ours = _forward_only(trace) and (target.is_part or target.is_expression)
     has_one = any(block.phase == BACKWARD for block in trace.blocks)
+    if rate is not None and not ours and has_one and not trace._replays:
+        raise UsageError(
+            "--learning-rate adds an update to a backward pass that tracenet replays, and this run "
+            "has one of its own: its own updates are drawn; leave --learning-rate out"
+        )
     if not has_one and (ours or wanted or rate is not None):
         try:
             trace.backward()

@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -46,7 +46,13 @@ def warnings_said() -> Iterator[None]:
                 click.echo(f"tracenet: {message}", err=True)
 
 
-def print_error(error: Exception) -> None:
+def fail(error: BaseException, code: int) -> NoReturn:
+    """Ends the command with the user's own error; one that was interrupted as a shell has it."""
+    print_error(error)
+    raise SystemExit(130 if isinstance(error, KeyboardInterrupt) else code)
+
+
+def print_error(error: BaseException) -> None:
     """The user's own traceback, from their own code on, with our note of block and shapes."""
     import traceback
 

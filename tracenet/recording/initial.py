@@ -22,7 +22,10 @@ from .tape import Leaf, Tape
 
 def adopt(tape: Tape) -> None:
     """Makes parameters of what the run made itself and descends from."""
-    found = _Descents(tape).found if tape.drew else {}
+    steps = ("subtract", "add")
+    if not tape.drew or not any([op[0].name in steps for op in tape.ops]):  # a list is quicker
+        return
+    found = _Descents(tape).found
     if not found:
         return
     paths = _paths(tape, found)
