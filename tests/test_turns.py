@@ -215,3 +215,9 @@ def test_a_write_is_said_where_its_name_is_used_again():
     trace = tracer.trace(loss, np.arange(3.0))
     lines = ["".join(run.text for run in line) for n in trace.diagram().nodes for line in n.lines]
     assert "d[0] = d[0] − 1" in lines and "d = d / 2" in lines, lines
+
+
+def test_a_gradient_with_the_factor_of_others_is_found_where_it_is_scaled(tmp_path):
+    new = "dA_prev = np.dot(W.T, dZ) / m\n    return dA_prev, dW, db"
+    found = planted(tmp_path, "turns", "model", "return np.dot(W.T, dZ), dW, db", new)
+    assert {f.statement for f in found.faults} == {"dA_prev = np.dot(W.T, dZ) / m"}, str(found)

@@ -84,10 +84,24 @@ def locate(
         if binding is not None:
             return binding
         op = suspects[0] if suspects else None
+    op = op or _scaling(run, made, facts, wrong)
     if op is None:
         return bound_last(run, case, wrong, inside)
     function = run.trace.blocks[op.block].function
     return Fault(function, op.file or case.backward.file, op.line, op.statement)
+
+
+def _scaling(run: Run, made: Mapping[int, _Made], facts: Known, wrong: list[Target]) -> Op | None:
+    """What made a gradient that is right but for a factor that others may have, and it may not."""
+    for target in wrong:
+        step = made.get(target.got) if target.got is not None else None
+        expected = facts.reference.get(target.of) if target.of is not None else None
+        if step is None or step.op is None or expected is None:
+            continue
+        factor = compare(run.trace.data(target.got), expected).factor  # type: ignore[arg-type]
+        if factor is not None and abs(factor - 1) > 1e-6:
+            return step.op
+    return None
 
 
 def _made(run: Run, case: Case, inside: list[Judged]) -> dict[int, _Made]:
