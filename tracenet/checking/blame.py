@@ -122,7 +122,9 @@ def _again(
     run: Run, one: Judged, inside: list[Judged], corrected: dict[int, Any]
 ) -> list[tuple[Target, Verdict]]:
     """The verdicts with the blocks inside put right."""
-    values = _rerun(Excerpt(run.trace, one.case.own), corrected, _makers(run, inside, corrected))
+    values = _rerun(
+        run, Excerpt(run.trace, one.case.own), corrected, _makers(run, inside, corrected)
+    )
     verdicts = []
     for target, before in one.outputs:
         if target.got not in values or not before.bad:
@@ -153,7 +155,7 @@ def _corrected(run: Run, one: Judged, inside: list[Judged]) -> dict[int, Any]:
     named = {function for function, _ in wrong}
     faulty = [i for i in inside if i.case.backward.function in named and i.excerpt is not None]
     for block in sorted(faulty, key=lambda i: max(i.case.own, default=0)):
-        values = _rerun(own, corrected, _makers(run, inside, corrected))
+        values = _rerun(run, own, corrected, _makers(run, inside, corrected))
         try:
             assert block.excerpt is not None
             reference = reference_of(run, block.case, block.excerpt, values)
@@ -184,10 +186,15 @@ def _makers(run: Run, inside: list[Judged], corrected: dict[int, Any]) -> dict[i
     return found
 
 
-def _rerun(excerpt: Excerpt, given: dict[int, Any], within: dict[int, set[int]]) -> dict[int, Any]:
-    """The values with some replaced; what cannot be computed any more stays as it was."""
+def _rerun(
+    run: Run, excerpt: Excerpt, given: dict[int, Any], within: dict[int, set[int]]
+) -> dict[int, Any]:
+    """The values with some replaced; what cannot be computed any more stays as it was.
+
+    So do updated parameters: the turn of training after them is judged with what they were.
+    """
     try:
-        return excerpt.rerun(given, within)
+        return excerpt.rerun(given, within, run.versions)
     except (ValueError, TypeError, IndexError):
         return {**excerpt.values, **given}
 

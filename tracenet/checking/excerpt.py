@@ -7,7 +7,7 @@ Nothing of the user's is called, so nothing of theirs is disturbed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from copy import copy
 from dataclasses import replace
 from functools import partial
@@ -56,12 +56,13 @@ class Excerpt:
         return [id for id in read if id not in self.made]
 
     def rerun(
-        self, given: Mapping[int, Any], within: Mapping[int, set[int]] | None = None
-    ) -> dict[int, Any]:
+        self, given: Mapping[int, Any], within: Mapping[int, set[int]] | None = None,
+        kept: Collection[int] = (),
+    ) -> dict[int, Any]:  # fmt: skip
         """The values as they would be with some of them replaced by those in `given`.
 
         within: for a replaced value the places of the operations that still read what it was, as
-        those of the block that returns it do.
+        those of the block that returns it do. kept: values that stay as they were all the same.
         """
         values = {**self.values, **given}
         was = {id: self.values[id] for id in given if id in self.values}
@@ -70,7 +71,7 @@ class Excerpt:
         for place, (rule, out, ins, settings, *_) in zip(self.places, self.ops):
             old = {i for i in ins if i in was and place in spared.get(i, ())}
             fresh = not changed_was.isdisjoint(old) or not changed.isdisjoint(set(ins) - old)
-            if not fresh or (out in given and out not in spared):
+            if not fresh or out in kept or (out in given and out not in spared):
                 continue
             operands = [was[i] if i in old else values[i] for i in ins]
             result = forward(rule, operands, settings)
