@@ -512,7 +512,7 @@ x = np.ones(3)
     running.send_signal(signal.SIGINT)
     _, said = running.communicate(timeout=60)
     assert running.returncode == 130
-    assert "KeyboardInterrupt" in said and "time.sleep(0.01)" in said
+    assert "KeyboardInterrupt" in said and "in forever" in said
     assert "the last recorded operation was tanh in block forever (line 6)" in said
     assert out.exists() == partial
 

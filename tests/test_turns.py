@@ -8,6 +8,7 @@ from tests.differences import numerical
 from tests.networks import turns
 from tests.test_check import planted
 from tracenet import tracer
+from tracenet.diagram import plain
 
 
 def checked(name, *example):
@@ -221,3 +222,12 @@ def test_a_gradient_with_the_factor_of_others_is_found_where_it_is_scaled(tmp_pa
     new = "dA_prev = np.dot(W.T, dZ) / m\n    return dA_prev, dW, db"
     found = planted(tmp_path, "turns", "model", "return np.dot(W.T, dZ), dW, db", new)
     assert {f.statement for f in found.faults} == {"dA_prev = np.dot(W.T, dZ) / m"}, str(found)
+
+
+def test_a_pass_that_first_arranges_and_a_loss_that_is_only_printed(capsys):
+    trace = tracer.trace(turns.arranged, *turns.arranged_example())
+    assert tracer.check(trace).ok
+    boxes = {n.name: n for n in trace.diagram(values="none").nodes}
+    assert boxes["squared_cost"].kind == "loss"
+    assert [plain(line) for line in boxes["squared_cost backward"].lines] == ["dA[2] = Z[2] − Y"]
+    assert not any(name in boxes for name in ("Y backward", "dA2", "dA2 backward"))

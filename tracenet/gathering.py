@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import replace
 
 from .parts import Part, last_name, numbered, path, place, reads_parameters, weights
-from .records import FORWARD, UPDATE
+from .records import BACKWARD, FORWARD, UPDATE
 from .trace import Trace
 from .words import LOSS
 
@@ -19,7 +19,9 @@ def gathered(trace: Trace, cut: list[Part]) -> list[Part]:
     result: list[Part] = []
     for part in cut:
         layer = _layer(trace, part)
-        while result and _called_in(trace, result[-1], part):
+        while result and (
+            _called_in(trace, result[-1], part) or _arranged_for(trace, result[-1], part)
+        ):
             part = replace(part, ops=result.pop().ops + part.ops)
         before = result[-1] if result else None
         if before is not None and part.loose and before.phase == part.phase == UPDATE:
@@ -77,6 +79,20 @@ def _called_in(trace: Trace, before: Part, part: Part) -> bool:
     return bool(statement) and trace.blocks[before.block].statement == statement
 
 
+_ARRANGES = {"astype", "copy", "getitem", "ravel", "reshape", "squeeze", "transpose"}
+
+
+def _arranged_for(trace: Trace, before: Part, part: Part) -> bool:
+    """Whether a backward statement only arranges what the next one reads: `Y = Y.reshape(A.shape)`."""
+    if not (before.loose and part.loose and before.phase == part.phase == BACKWARD):
+        return False
+    if before.derived or before.turns or part.turns or before.block != part.block:
+        return False
+    made = {out for k in before.ops for out in trace.ops[k].outs}
+    read = {i for k in part.ops for i in trace.ops[k].ins}
+    return bool(made & read) and all(trace.ops[k].rule in _ARRANGES for k in before.ops)
+
+
 def _together(trace: Trace, before: Part, part: Part, layer: int) -> bool:
     same = before.layer == layer and before.phase == part.phase
     return same and not part.derived and (before.loose or part.loose)
@@ -131,6 +147,18 @@ def _loss_part(trace: Trace, cut: list[Part]) -> int | None:
         trained = any(v.role == "parameter" for v in trace.values.values())
         if named or (trained and len(cut) > 1 and not weights(trace, part)):
             return i
+    return _only_printed(trace, cut)
+
+
+def _only_printed(trace: Trace, cut: list[Part]) -> int | None:
+    """The last call of a function called loss or cost that made one number which nobody read."""
+    for i, part in reversed(list(enumerate(cut))):
+        if part.phase == FORWARD and not part.loose:
+            last = trace.values[trace.ops[part.ops[-1]].outs[0]]
+            single = not last.shape and last.dtype.startswith("float")
+            called = LOSS.fullmatch(trace.blocks[part.block].function.rpartition(".")[2])
+            if called and single and last.id not in trace.readers:
+                return i
     return None
 
 
