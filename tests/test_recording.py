@@ -2,10 +2,12 @@
 
 import gc
 import math
+import sys
 import warnings
 import weakref
 from contextlib import suppress
 from functools import partial
+from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
@@ -469,6 +471,7 @@ REACHING = """
 from collections import deque
 from dataclasses import dataclass
 from functools import partial
+from types import ModuleType
 from typing import NamedTuple
 import numpy as np
 
@@ -651,3 +654,12 @@ def test_dicts_as_deep_as_python_goes_get_their_arrays_back():
         with suppress(RecursionError):
             tracer.trace(lambda x, p: np.sum(x * p["w"]), np.ones(2), top)
         assert all(type(d["w"]) is np.ndarray for d in dicts)
+
+
+def test_a_module_that_answers_to_every_name_is_let_be(monkeypatch):
+    class Anything(ModuleType):
+        def __getattr__(self, name):
+            return lambda *args: None
+
+    monkeypatch.setitem(sys.modules, "anything", Anything("anything"))
+    assert tracer.trace(lambda x: np.sum(x), np.ones(2)).result == 2.0

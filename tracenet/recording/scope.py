@@ -268,9 +268,15 @@ def _imported(namespace: dict[str, Any]) -> list[dict[str, Any]]:
     return [vars(module) for module in modules if _is_program(module)]
 
 
+def _file(module: Any) -> str:
+    """The file of a module; a stand-in for one may answer to every name, so it is not asked."""
+    file = getattr(module, "__dict__", {}).get("__file__")
+    return file if isinstance(file, str) else ""
+
+
 def _is_program(module: ModuleType) -> bool:
-    file = getattr(module, "__file__", None)
-    return bool(file) and not foreign(str(file))
+    file = _file(module)
+    return bool(file) and not foreign(file)
 
 
 def _namespace(thing: Any) -> dict[str, Any] | None:
@@ -282,8 +288,7 @@ def _namespace(thing: Any) -> dict[str, Any] | None:
         if isinstance(candidate, FunctionType):
             return candidate.__globals__
     module = sys.modules.get(getattr(type(thing), "__module__", "") or "")
-    file = getattr(module, "__file__", None)
-    return None if module is None or not file or foreign(file) else module.__dict__
+    return module.__dict__ if module is not None and _is_program(module) else None
 
 
 def _siblings(file: str) -> list[dict[str, Any]]:
@@ -292,5 +297,5 @@ def _siblings(file: str) -> list[dict[str, Any]]:
     return [
         vars(module)
         for module in list(sys.modules.values())
-        if (getattr(module, "__file__", None) or "").startswith(start) and _is_program(module)
+        if _file(module).startswith(start) and _is_program(module)
     ]
