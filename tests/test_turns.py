@@ -229,5 +229,9 @@ def test_a_pass_that_first_arranges_and_a_loss_that_is_only_printed(capsys):
     assert tracer.check(trace).ok
     boxes = {n.name: n for n in trace.diagram(values="none").nodes}
     assert boxes["squared_cost"].kind == "loss"
+    for view in ("blocks", "network", "cache", "ops", "circuit"):
+        assert trace.diagram(view).nodes
+    (shown,) = next(n for n in trace.diagram().nodes if n.kind == "loss").shown
+    assert plain(shown.name) == "cost" and float(shown.data) == turns.arranged_cost()
     assert [plain(line) for line in boxes["squared_cost backward"].lines] == ["dA[2] = Z[2] − Y"]
     assert not any(name in boxes for name in ("Y backward", "dA2", "dA2 backward"))

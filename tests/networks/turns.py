@@ -223,6 +223,13 @@ def arranged(X, Y):
     return update(parameters, grads, 0.1)
 
 
+def arranged_cost():
+    X, Y = arranged_example()
+    p = initialize(X.shape[0], 4, 1)
+    A1, _ = affine_forward(X, p["W1"], p["b1"])
+    return squared_cost(affine_forward(A1, p["W2"], p["b2"])[0], Y)
+
+
 def arranged_example():
     draw = np.random.RandomState(26).randn
     return draw(3, 6), draw(1, 6)
