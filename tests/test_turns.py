@@ -9,6 +9,7 @@ from tests.networks import turns
 from tests.test_check import planted
 from tracenet import tracer
 from tracenet.diagram import plain
+from tracenet.render import encode
 
 
 def checked(name, *example):
@@ -235,3 +236,11 @@ def test_a_pass_that_first_arranges_and_a_loss_that_is_only_printed(capsys):
     assert plain(shown.name) == "cost" and float(shown.data) == turns.arranged_cost()
     assert [plain(line) for line in boxes["squared_cost backward"].lines] == ["dA[2] = Z[2] − Y"]
     assert not any(name in boxes for name in ("Y backward", "dA2", "dA2 backward"))
+
+
+@pytest.mark.parametrize("view", ["blocks", "network", "cache", "ops"])
+@pytest.mark.parametrize("name", ["adam", "whole", "fitted", "neuron", "model"])
+def test_each_is_drawn_in_each_view(name, view):
+    trace = tracer.trace(getattr(turns, name), *getattr(turns, f"{name}_example")())
+    for values in ("full", "none"):
+        assert len(encode(trace.diagram(view, values=values), "svg")) > 2000

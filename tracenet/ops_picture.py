@@ -101,9 +101,13 @@ class _OpsPicture(Drawing):
         if op.phase == BACKWARD:
             return self._under(op)
         if op.phase == UPDATE:
-            leaf = next((i for i in op.ins if self.trace.values[i].role == "parameter"), None)
-            of = self.trace.values[op.ins[1]].of if leaf is None else leaf
-            return self._first_use(of) if of is not None else 1
+            read = [self.trace.values[i] for i in op.ins]
+            of = next((v.id for v in read if v.role == "parameter"), None)
+            of = of if of is not None else next((v.of for v in read if v.of is not None), None)
+            if of is not None:
+                return self._first_use(of)
+            before = [self.column[v.op] for v in read if v.op in self.column]  # of Adam, say
+            return before[-1] if before else 1
         self._widen(op.block, self.last + 1)
         return self.last + 1
 
