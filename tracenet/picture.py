@@ -117,8 +117,8 @@ class Picture(Ends):
             ends = [v.id for v in self.trace.outputs if v.id in made and not self._is_read(v.id)]
             return self.arrays(dict.fromkeys(ends))
         seeds = self.trace.loss_values()
-        made = [out for k in part.ops for out in self.trace.ops[k].outs]
-        last = [out for out in made if out in seeds] or made[-1:]  # the one, or one only printed
+        outs = [out for k in part.ops for out in self.trace.ops[k].outs]
+        last = [out for out in outs if out in seeds] or outs[-1:]  # the one, or one only printed
         more = 5 if self.digits >= 4 else 0  # it is compared, not read, unless fewer were asked for
         return (self.array(last[0], digits=min(17, self.digits + more)),)
 
