@@ -7,7 +7,7 @@ from numpy.random import default_rng
 from tests.differences import numerical
 from tests.networks import turns
 from tests.test_check import planted
-from tracenet import tracer
+from tracenet import load_trace, tracer
 from tracenet.diagram import plain
 from tracenet.render import encode
 
@@ -74,8 +74,31 @@ def in_place(X, Y):
     W[0] = np.random.RandomState(0).randn(2)
     W[1:] = 0.5
     e = X @ W - Y
-    W -= 0.1 * (X.T @ e)
+    dW = X.T @ e
+    W -= 0.1 * dW
     return np.sum(e**2)
+
+
+def test_a_trace_of_it_is_saved_and_read_again(tmp_path):
+    X, Y = np.random.RandomState(1).randn(5, 3), np.random.RandomState(2).randn(5, 2)
+    trace = tracer.trace(in_place, X, Y).backward()
+    again = load_trace(trace.save(tmp_path / "run.trace"))
+    assert np.array_equal(again["W"], trace["W"])
+    assert np.array_equal(again.gradient("W"), trace.gradient("W"))
+
+
+def test_what_it_was_made_of_may_be_returned():
+    def returning(X, Y):
+        raw = np.random.RandomState(0).randn(3, 2)
+        W = raw * 0.1
+        dW = X.T @ (X @ W - Y)
+        W = W - 0.1 * dW
+        return np.sum((X @ W - Y) ** 2), raw
+
+    trace = tracer.trace(returning, np.ones((4, 3)), np.ones((4, 2)))
+    assert len(trace.outputs) == 2 and trace.diagram().nodes and trace.describe()
+    trace.check()
+    assert np.array_equal(trace.result[1], np.random.RandomState(0).randn(3, 2))
 
 
 def test_its_derived_gradient_is_that_of_differences():
@@ -113,10 +136,36 @@ def noisy(x, W):
     return np.sum(z - z.mean(axis=0))
 
 
-@pytest.mark.parametrize(("function", "found"), [(with_momentum, {"W"}), (leaky, {"W", "U"}), (noisy, {"W"})])  # fmt: skip
+def relaxing(X, W, U):
+    h = np.zeros(2)
+    for x in X:
+        c = np.tanh(x @ W + h @ U)
+        h = h - 0.3 * (h - c)
+    return np.sum(h)
+
+
+def averaging(x, W):
+    mu = np.zeros((1, 3))
+    for _ in range(2):
+        mu = mu - 0.1 * (mu - x.mean(axis=0))
+    return np.sum((x - mu) @ W)
+
+
+def residual(x, W):
+    pos = np.sin(np.arange(12.0).reshape(4, 3))
+    h = pos - np.tanh((x + pos) @ W @ W.T)
+    return np.sum(h)
+
+
+@pytest.mark.parametrize(
+    ("function", "found"),
+    [(with_momentum, {"W"}), (leaky, {"W", "U"}), (noisy, {"W"}), (relaxing, {"W", "U"}),
+     (averaging, {"W"}), (residual, {"W"})],
+)  # fmt: skip
 def test_velocities_states_and_noise_are_none(function, found):
     draw = np.random.RandomState(3).randn
-    given = {"with_momentum": [draw(4, 3), draw(4, 2)], "noisy": [draw(4, 3), draw(3, 2)]}
+    given = {"with_momentum": [draw(4, 3), draw(4, 2)]}
+    given |= {key: [draw(4, 3), draw(3, 2)] for key in ("noisy", "averaging", "residual")}
     trace = tracer.trace(
         function, *given.get(function.__name__, [draw(4, 3), draw(3, 2), draw(2, 2)])
     )
@@ -153,6 +202,29 @@ def test_a_generator_made_in_a_trace_draws_what_it_would(kind):
     assert np.array_equal(rng.uniform(size=4), still.uniform(size=4))
     roles = {v.role for v in trace.values.values() if v.shape == (2, 3)}
     assert roles == {"random"}
+
+
+def test_what_it_draws_into_is_written_to():
+    def into(x, total):
+        rng = np.random.default_rng(0)
+        buffer = np.zeros(3)
+        for _ in range(2):
+            assert rng.standard_normal(out=buffer) is buffer
+            total = total + np.sum(x * buffer)
+        return total
+
+    trace = tracer.trace(into, np.ones(3), 0.0).backward(wrt=["x"])
+    rng = np.random.default_rng(0)
+    expected = rng.standard_normal(3) + rng.standard_normal(3)
+    np.testing.assert_allclose(trace.gradient("x"), expected)
+
+
+def test_its_class_is_known_by_those_there_were():
+    class Own(np.random.RandomState):
+        pass
+
+    kinds = lambda x: [issubclass(Own, np.random.RandomState), x]
+    assert tracer.trace(kinds, np.ones(2)).result[0] is True
 
 
 def test_it_may_have_been_imported_by_its_name():
@@ -244,3 +316,56 @@ def test_each_is_drawn_in_each_view(name, view):
     trace = tracer.trace(getattr(turns, name), *getattr(turns, f"{name}_example")())
     for values in ("full", "none"):
         assert len(encode(trace.diagram(view, values=values), "svg")) > 2000
+
+
+# ------------------------------------------------------------------ losses beside the loss
+
+
+def noted_costs(X, Y, turns_):
+    P = turns.initialize(3, 4, 2)
+    costs = []
+    for _ in range(turns_):
+        cost, grads = one_pass(X, Y, P)
+        costs.append(cost)
+        P = turns.update(P, grads, 0.1)
+    return P, costs
+
+
+def forward(X, P):
+    A1, first = turns.affine_forward(X, P["W1"], P["b1"])
+    A2, second = turns.affine_forward(A1, P["W2"], P["b2"])
+    return A2, (first, second)
+
+
+def backward(A2, Y, caches):
+    dA1, dW2, db2 = turns.affine_backward(A2 - Y, caches[1])
+    _, dW1, db1 = turns.affine_backward(dA1, caches[0])
+    return {"dW1": dW1, "db1": db1, "dW2": dW2, "db2": db2}
+
+
+def one_pass(X, Y, P):
+    A2, caches = forward(X, P)
+    return turns.squared_cost(A2, Y), backward(A2, Y, caches)
+
+
+def validated(X, Y, turns_):
+    P = turns.initialize(3, 4, 2)
+    for _ in range(turns_):
+        A2, caches = forward(X[:, :4], P)
+        cost = turns.squared_cost(A2, Y[:, :4])
+        held, _ = forward(X[:, 4:], P)
+        other = turns.squared_cost(held, Y[:, 4:])
+        P = turns.update(P, backward(A2, Y[:, :4], caches), 0.1)
+        print(cost, other)
+    return P
+
+
+@pytest.mark.parametrize("function", [noted_costs, validated])
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_pass_is_held_against_its_own_loss(function, count):
+    X, Y, _ = turns.model_example()
+    found = tracer.check(tracer.trace(function, X, Y, count))
+    assert found.ok and not found.faults, str(found)
+    assert [
+        o for b in found.blocks if b.backward == "backward" for o in b.outputs if o.verdict.right
+    ]

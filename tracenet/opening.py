@@ -63,12 +63,16 @@ def _by_default(trace: Trace) -> set[int]:
     return found
 
 
-def _holds_chain(trace: Trace, id: int) -> bool:
+DEEPEST = 4
+"""How far it is looked for a chain of layers in what a block calls."""
+
+
+def _holds_chain(trace: Trace, id: int, far: int = DEEPEST) -> bool:
     """Whether a block holds a chain of layers, or calls what holds one, as a `train_step` does."""
     if _layers_in(trace, id) >= 2:
         return True
     inner = [b for b in trace.blocks if b.parent == id and b.phase == FORWARD and not b.ordinal]
-    return any(_holds_chain(trace, block.id) for block in inner)
+    return far > 0 and any(_holds_chain(trace, block.id, far - 1) for block in inner)
 
 
 def _layers_in(trace: Trace, id: int) -> int:

@@ -157,7 +157,7 @@ def _finished(
     ends = _outputs(result if outputs is None else outputs)
     if isinstance(tape.values, Lean):
         tape.values.sweep()
-    adopt(tape)
+    adopt(tape, [id for _, id in ends])
     made = Trace(tape, _title(function), ends)
     made.result = result.data if type(result) is Array else entrance.snapshot(result)
     for listener in LISTENERS:

@@ -191,15 +191,20 @@ class Run:
         both = [id for id in scalars if id in named]
         return next(iter([*both, *reversed(named), *scalars]), None)
 
-    def loss_before(self, place: int) -> int | None:
-        """The loss that a backward pass at a place on the tape is of: where training turns several
-        times, that of its turn, which the same statement computed."""
-        loss = self.loss
-        maker = self.maker.get(loss) if loss is not None else None
-        if loss is None or maker is None or self.places[maker.id] < place:
-            return loss
-        before = [i for i in self.losses if self.places[self.maker[i].id] < place]
-        return before[-1] if before else loss
+    def loss_before(self, own: list[int]) -> int | None:
+        """The loss that a backward pass, by its operations on the tape, is of.
+
+        Where training turns several times that of its turn, which the same statement computed; and
+        where a validation is computed beside it, the one of whose way there it reads something.
+        """
+        before = [i for i in self.losses if self.places[self.maker[i].id] < min(own)] \
+            if self.loss in self.maker else []  # fmt: skip
+        if len(before) < 2:
+            return before[0] if before else self.loss
+        made = {out for k in own for out in self.at[k].outs}
+        read = {i for k in own for i in self.at[k].ins} - made - self.versions.keys()
+        read &= self.maker.keys()
+        return next((i for i in reversed(before) if self.leading(i) & read), before[-1])
 
     @cached_property
     def losses(self) -> list[int]:

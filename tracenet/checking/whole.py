@@ -20,7 +20,7 @@ from .unnamed import unnamed
 def from_loss(run: Run, block: Block, forward: Block | None, own: list[int], note: Note) -> Case:
     """A whole backward pass, or the backward of the loss itself, in a run that has a loss."""
     loss = own_loss(run, forward) if forward is not None else None
-    loss = run.loss_before(min(own)) if loss is None else loss
+    loss = run.loss_before(own) if loss is None else loss
     assert loss is not None
     if _iterated(run, loss):
         why = "its loss is of several iterations; the blocks in it are judged alone"
@@ -215,7 +215,7 @@ def _several(run: Run, block: Block, since: int) -> set[str]:
     names = Counter(
         (_plain(run.trace.values[out].name), op.file, op.line, op.rule)
         for op in run.ops_in(block)
-        if run.places[op.id] >= since
+        if run.places[op.id] > since
         for out in op.outs
     )
     return {name for (name, *_), count in names.items() if name and count > 1}

@@ -247,6 +247,11 @@ def _called(
             return [tracer.trace_call(module, expression, noting)], None
     except TracenetError:
         raise
+    except SystemExit as stop:
+        raise UsageError(
+            f"{expression} ended itself with exit code {stop.code or 0}, so that there is nothing to "
+            "draw: call what it calls before that"
+        ) from None
     except (Exception, KeyboardInterrupt) as error:
         if isinstance(error, Exception):
             _mistyped(error, module, expression)

@@ -190,26 +190,32 @@ def is_container(x: Any) -> bool:
 
 
 def mapped(of: Callable[[Any], Any], tree: Any) -> Any:
-    """A container of the same kind, with `of(item)` for each item."""
+    """A container of the same kind, with `of(item)` for each item; a plain one where that fails."""
     kind = type(tree)
-    made: Any
     if isinstance(tree, dict):
         items = {key: of(item) for key, item in tree.items()}
-        if kind is dict:
-            return items
-        made = copy.copy(tree)
-        made.update(items)
-        return made
+        return items if kind is dict else _like(tree, items)
     found = [of(item) for item in tree]
     if kind is list:
         return found
-    if isinstance(tree, deque):
-        return deque(found, tree.maxlen)
-    if isinstance(tree, list):
+    return tuple(found) if kind is tuple else _like(tree, found)
+
+
+def _like(tree: Any, items: Any) -> Any:
+    """The items in a container of a kind of the program's own, or of `collections`."""
+    try:
+        if isinstance(tree, deque):
+            return deque(items, tree.maxlen)
+        if isinstance(tree, tuple):
+            return type(tree)._make(items) if hasattr(tree, "_fields") else tuple(items)  # type: ignore[attr-defined]
         made = copy.copy(tree)
-        made[:] = found
+        if isinstance(tree, dict):
+            made.update(items)
+        else:
+            made[:] = items
         return made
-    return tuple(found) if not hasattr(tree, "_fields") else kind._make(found)  # type: ignore[attr-defined]
+    except Exception:  # whatever it does when it is copied or written to
+        return tuple(items) if isinstance(tree, tuple) else items
 
 
 def arrays_in(tree: Any) -> Iterator[Array]:

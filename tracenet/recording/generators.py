@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from . import calls
+from .array import Array, strip
 from .namespace import _call
 from .tape import inside
 
@@ -27,6 +29,14 @@ def _drawing(kind: type, name: str) -> Callable[..., Any]:
         frame = sys._getframe(1)
         if inside(frame.f_code.co_filename):  # `randn` itself asks for `standard_normal`
             return plain(self, *args, **kwargs)
+        out = kwargs.get("out")
+        if type(out) is Array and out.tape.open:
+            bound = plain.__get__(self)
+            act = lambda: bound(*strip(args), **strip(kwargs))
+            calls.mutate(out.tape, calls.opaque(bound), out, [args], act, frame)
+            return out
+        if out is not None:
+            return plain(self, *strip(args), **strip(kwargs))
         return _call(plain.__get__(self), "random", args, kwargs, frame)
 
     draw.__name__ = name
@@ -39,8 +49,13 @@ def _recorded(kind: type) -> type:
         name for name in dir(kind)
         if name[0] != "_" and name not in _KEPT and callable(getattr(kind, name))
     ]  # fmt: skip
-    meta = type("_Meta", (type,), {"__instancecheck__": lambda cls, x: isinstance(x, kind)})
-    methods = {name: _drawing(kind, name) for name in names}
+    asked = {
+        "__instancecheck__": lambda cls, x: isinstance(x, kind),
+        "__subclasscheck__": lambda cls, x: issubclass(x, kind),
+    }
+    meta = type("_Meta", (type,), asked)
+    methods: dict[str, Any] = {name: _drawing(kind, name) for name in names}
+    methods["__module__"] = kind.__module__
     made: type = meta(kind.__name__, (kind,), methods)
     return made
 

@@ -1,7 +1,7 @@
 """Parameters that a traced run makes itself, as a `model(X, Y, num_iterations)` of a course does.
 
-What a run draws, or sets to zero, and then descends from, `W = W - rate * dW`, is a parameter, as if
-it had been given. How it was made, `randn(n, m) * 0.01`, is no part of the network: those operations
+What a run draws, or sets to zero, and then descends from by something that it calls a gradient,
+`W = W - rate * dW`, is a parameter, as if it had been given. How it was made, `randn(n, m) * 0.01`, is no part of the network: those operations
 are taken off the tape.
 """
 
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..words import GRADIENT
 from . import source
 from .absent import Absent
 from .keeping import Lean
@@ -20,8 +21,11 @@ from .notes import Held, Ref
 from .tape import Leaf, Tape
 
 
-def adopt(tape: Tape) -> None:
-    """Makes parameters of what the run made itself and descends from."""
+def adopt(tape: Tape, returned: Iterable[int] = ()) -> None:
+    """Makes parameters of what the run made itself and descends from.
+
+    returned: values that the run returned, which are left as they are.
+    """
     steps = ("subtract", "add")
     if not tape.drew or not any([op[0].name in steps for op in tape.ops]):  # a list is quicker
         return
@@ -35,7 +39,7 @@ def adopt(tape: Tape) -> None:
         tape.leaves[id] = Leaf(id, "parameter", _name(path), path)
         if isinstance(tape.values[id], Absent):
             tape.values[id] = rebuild(tape.ops, makers(tape), tape.values, id)
-    _take_off(tape, found)
+    _take_off(tape, found, set(returned))
 
 
 class _Descents:
@@ -62,14 +66,21 @@ class _Descents:
             return None
         if ins[0] not in own and self._unscaled(ins[0]) not in own:
             return None
-        if rule.name == "add" and not self._negative(ins[1]):
-            return None
         step = self.behind(ins[1])
         of = ins[0] if ins[0] in step else self._unscaled(ins[0])
         if of not in step or of not in own or of in self.found or not self._array(of, out):
             return None
         others = (step & self.tape.leaves.keys()) - self.behind(of)  # what it was trained on
-        return of if others else None
+        return of if others and self._by_gradient(step - self.behind(of)) else None
+
+    def _by_gradient(self, step: Iterable[int]) -> bool:
+        """Whether something in a step is called a gradient: else it may be a state that moves on."""
+        for id in sorted(step, reverse=True):
+            op = self.made.get(id)
+            name = None if op is None else source.given_name(self.tape, op[4], op[5])
+            if name is not None and GRADIENT.fullmatch(name.removesuffix(source.ITEM)):
+                return True
+        return False
 
     def _array(self, id: int, out: int) -> bool:
         data, new = self.tape.values[id], self.tape.values[out]
@@ -83,16 +94,6 @@ class _Descents:
             return id
         arrays = [i for i in op[2] if np.ndim(self.tape.values[i])]
         return arrays[0] if len(arrays) == 1 else id
-
-    def _negative(self, id: int) -> bool:
-        """Whether a step is one downwards: `-rate * dW`, or the velocity `mu * v - rate * dW`."""
-        op = self.made.get(id)
-        if op is None:
-            return False
-        if op[0].name in ("multiply", "divide"):
-            numbers = [self.tape.values[i] for i in op[2] if not np.ndim(self.tape.values[i])]
-            return any(x < 0 for x in numbers) or any(map(self._negative, op[2]))
-        return op[0].name in ("subtract", "negative")
 
     def behind(self, id: int) -> set[int]:
         """A value and all that it was computed from."""
@@ -158,11 +159,10 @@ def _said(tape: Tape, id: int) -> str | None:
 # ---------------------------------------------------------------------- the tape without it
 
 
-def _take_off(tape: Tape, found: dict[int, set[int]]) -> None:
-    """Takes off what made the parameters and nothing else."""
+def _take_off(tape: Tape, found: dict[int, set[int]], read: set[int]) -> None:
+    """Takes off what made the parameters and nothing else that is `read`."""
     made_of = set().union(*found.values())
     kept: list[Any] = []
-    read: set[int] = set()
     for op in reversed(tape.ops):
         if op[1] not in found and (op[1] not in made_of or op[1] in read):
             kept.append(op)
@@ -172,6 +172,9 @@ def _take_off(tape: Tape, found: dict[int, set[int]]) -> None:
     before = [0]  # how many operations are left before each place
     for op in tape.ops:
         before.append(before[-1] + (id(op) in stands))
+    for op in tape.ops:
+        if id(op) not in stands and op[1] not in found:
+            tape.values[op[1]] = None  # nobody can ask for it any more
     tape.ops[:] = kept
     if isinstance(tape.values, Lean):
         tape.values.gone_through()
