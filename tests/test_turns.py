@@ -369,3 +369,26 @@ def test_a_pass_is_held_against_its_own_loss(function, count):
     assert [
         o for b in found.blocks if b.backward == "backward" for o in b.outputs if o.verdict.right
     ]
+
+
+def critic_and_generator(X, z):
+    G, D = np.random.RandomState(1).randn(2, 3) * 0.1, np.random.RandomState(2).randn(3) * 0.1
+    f = z @ G
+    real, fake = 1 / (1 + np.exp(-X @ D)), 1 / (1 + np.exp(-f @ D))
+    loss_critic = -np.mean(np.log(real)) - np.mean(np.log(1 - fake))
+    dD = X.T @ (real - 1) / len(X) + f.T @ fake / len(X)
+    D = D - 0.1 * dD
+    f = z @ G
+    fake = 1 / (1 + np.exp(-f @ D))
+    loss_generator = -np.mean(np.log(fake))
+    dG = z.T @ np.outer((fake - 1) / len(z), D)
+    G = G - 0.1 * dG
+    return loss_critic, loss_generator
+
+
+def test_each_of_two_losses_has_its_gradients():
+    draw = np.random.RandomState(5).randn
+    found = tracer.check(tracer.trace(critic_and_generator, draw(6, 3), draw(6, 2)))
+    assert found.ok and not found.faults, str(found)
+    rights = {o.name for b in found.blocks for o in b.outputs if o.verdict.right}
+    assert {"dD", "dG"} <= rights, str(found)

@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import TracenetError
 from ..records import FORWARD, Block
 from .between import on_the_way
+from .excerpt import Excerpt
 from .reference import Judged, factors_of, reference_of
 from .run import Run
 from .target import Target
@@ -37,7 +39,7 @@ TRIES = 8
 def excuse(run: Run, judged: list[Judged]) -> None:
     """Puts the verdicts right that only look like faults. Blocks inside others come first."""
     for one in judged:
-        for rule in (_shares, _regularised, on_the_way, _renamed, _leaking):
+        for rule in (_shares, _of_other_losses, _regularised, on_the_way, _renamed, _leaking):
             if any(_deviates(v) for _, v in one.outputs):
                 rule(run, one)
     for k, one in enumerate(judged):
@@ -82,6 +84,36 @@ def _shares(run: Run, one: Judged) -> None:
 def _repeated(run: Run, forward: Block) -> bool:
     calls = [b for b in run.trace.blocks if b.phase == FORWARD and b.function == forward.function]
     return len(calls) > 1
+
+
+# ---------------------------------------------------------------------- several losses
+
+
+def _of_other_losses(run: Run, one: Judged) -> None:
+    """Gradients of another loss that the run computes, as those of a generator and its critic."""
+    if not one.case.whole or one.case.home is not None:
+        return
+    way = {i for end in one.case.seeds for i in run.leading(end)}  # as the data's share of a loss
+    made = [v.id for v in run.trace.outputs if run.scalar(v.id) and v.id in run.maker]
+    others = [i for i in sorted({*run.named_losses, *made}) if i not in way]
+    for loss in reversed(others[-TRIES:]):
+        wrong = [(t, v) for t, v in one.outputs if _deviates(v) and t.of is not None]
+        if not wrong:
+            return
+        leading = run.leading(loss) - run.versions.keys()
+        ops = [k for k in sorted(run.at) if not leading.isdisjoint(run.at[k].outs)]
+        case = replace(one.case, ops=ops, seeds={loss: None}, targets=[t for t, _ in wrong])
+        try:
+            found = reference_of(run, case, Excerpt(run.trace, ops))
+        except (TracenetError, ValueError, TypeError, IndexError, KeyError):
+            continue
+        for target, verdict in wrong:
+            expected = found.get(target.of)  # type: ignore[arg-type]
+            if expected is not None and np.any(expected):
+                again = compare(verdict.got, expected)
+                if again.kind == EXACT:
+                    name = run.trace.values[loss].name or "another loss"
+                    _changed(one, target, replace(again, reason=f"of {name}"))
 
 
 # ---------------------------------------------------------------------- regularisation

@@ -182,12 +182,7 @@ class Run:
     def loss(self) -> int | None:
         """The value of the loss: the scalar that was returned, or the last one that is named so."""
         scalars = [v.id for v in self.trace.outputs if self.scalar(v.id) and self._forward(v.id)]
-        named = [
-            out
-            for op in self.forward_ops
-            for out in op.outs
-            if self.scalar(out) and self._loss_name(out, op.block)
-        ]
+        named = self.named_losses
         both = [id for id in scalars if id in named]
         return next(iter([*both, *reversed(named), *scalars]), None)
 
@@ -205,6 +200,14 @@ class Run:
         read = {i for k in own for i in self.at[k].ins} - made - self.versions.keys()
         read &= self.maker.keys()
         return next((i for i in reversed(before) if self.leading(i) & read), before[-1])
+
+    @cached_property
+    def named_losses(self) -> list[int]:
+        """The single numbers that are called a loss, or come from a function called so."""
+        return [
+            op.outs[0] for op in self.forward_ops
+            if self.scalar(op.outs[0]) and self._loss_name(op.outs[0], op.block)
+        ]  # fmt: skip
 
     @cached_property
     def losses(self) -> list[int]:
