@@ -392,3 +392,22 @@ def test_each_of_two_losses_has_its_gradients():
     assert found.ok and not found.faults, str(found)
     rights = {o.name for b in found.blocks for o in b.outputs if o.verdict.right}
     assert {"dD", "dG"} <= rights, str(found)
+
+
+def bounded(X, Y, W, most):
+    e = X @ W - Y
+    loss = np.sum(e**2) / 2
+    dW = X.T @ e
+    norm = np.sqrt(np.sum(dW**2))
+    if norm > most:
+        dW = dW * most / norm
+    W = W - 0.1 * dW
+    return loss
+
+
+@pytest.mark.parametrize("most", [1e-3, 1e9])
+def test_a_gradient_may_be_bounded_by_its_norm(most):
+    draw = np.random.RandomState(6).randn
+    found = tracer.check(tracer.trace(bounded, draw(5, 3), draw(5, 2), draw(3, 2), most))
+    assert found.ok and not found.faults, str(found)
+    assert [o.name for b in found.blocks for o in b.outputs if o.verdict.right] == ["dW"]
