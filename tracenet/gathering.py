@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import replace
 
 from .parts import Part, last_name, numbered, path, place, reads_parameters, weights
+from .recording.phases import ARRANGES
 from .records import BACKWARD, FORWARD, UPDATE
 from .trace import Trace
 from .words import LOSS
@@ -79,9 +80,6 @@ def _called_in(trace: Trace, before: Part, part: Part) -> bool:
     return bool(statement) and trace.blocks[before.block].statement == statement
 
 
-_ARRANGES = {"astype", "copy", "getitem", "ravel", "reshape", "squeeze", "transpose"}
-
-
 def _arranged_for(trace: Trace, before: Part, part: Part) -> bool:
     """Whether a backward statement only arranges what the next one reads: `Y = Y.reshape(A.shape)`."""
     if not (before.loose and part.loose and before.phase == part.phase == BACKWARD):
@@ -90,7 +88,8 @@ def _arranged_for(trace: Trace, before: Part, part: Part) -> bool:
         return False
     made = {out for k in before.ops for out in trace.ops[k].outs}
     read = {i for k in part.ops for i in trace.ops[k].ins}
-    return bool(made & read) and all(trace.ops[k].rule in _ARRANGES for k in before.ops)
+    arranges = ARRANGES | {"ravel", "squeeze"}
+    return bool(made & read) and all(trace.ops[k].rule in arranges for k in before.ops)
 
 
 def _together(trace: Trace, before: Part, part: Part, layer: int) -> bool:

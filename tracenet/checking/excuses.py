@@ -31,6 +31,7 @@ from .verdict import (
     largest,
     tolerance,
 )
+from .whole import last_pass
 
 TRIES = 8
 """How many values before a result are tried as what a block was given the gradient of."""
@@ -100,8 +101,7 @@ def _of_other_losses(run: Run, one: Judged) -> None:
         wrong = [(t, v) for t, v in one.outputs if _deviates(v) and t.of is not None]
         if not wrong:
             return
-        leading = run.leading(loss) - run.versions.keys()
-        ops = [k for k in sorted(run.at) if not leading.isdisjoint(run.at[k].outs)]
+        ops = last_pass(run, loss, sorted(run.at))
         case = replace(one.case, ops=ops, seeds={loss: None}, targets=[t for t, _ in wrong])
         try:
             found = reference_of(run, case, Excerpt(run.trace, ops))

@@ -8,6 +8,7 @@ from functools import cached_property
 from math import prod
 from typing import Any, TypeVar, cast
 
+from ..recording.memory import behind
 from ..recording.notes import UNKNOWN, Note, Ref, returned
 from ..recording.phases import called_backward
 from ..records import FORWARD, Block, Op
@@ -95,7 +96,7 @@ class Run:
         for op in self.ops:
             if op.rule not in ("add", "subtract") or len(op.ins) != 2:
                 continue
-            of = self._unscaled(op.ins[0])
+            of = self.unscaled(op.ins[0])
             of = found.get(of, of)
             if of not in self.maker and of not in leaves and self._descends(op):
                 found[op.outs[0]] = of
@@ -115,8 +116,8 @@ class Run:
         number = type(self.tape.values[op.ins[0]]) is float
         return number and scaled and step is not None and step[1] == name
 
-    def _unscaled(self, id: int) -> int:
-        """W of `W * (1 - decay)`."""
+    def unscaled(self, id: int) -> int:
+        """W of `W * (1 - decay)`; a value itself where it is no such multiple."""
         op = self.maker.get(id)
         if op is not None and op.rule == "multiply" and len(op.ins) == 2:
             arrays = [i for i in op.ins if self.shape(i)]
@@ -125,26 +126,12 @@ class Run:
 
     def behind(self, id: int) -> set[int]:
         """A value, and all that it was computed from, updates and all."""
-        waiting, seen = [id], {id}
-        while waiting:
-            op = self.maker.get(waiting.pop())
-            for i in op.ins if op is not None else ():
-                if i not in seen:
-                    seen.add(i)
-                    waiting.append(i)
-        return seen
+        return behind(id, lambda i: self.maker[i].ins if i in self.maker else ())
 
     def leading(self, id: int) -> set[int]:
         """A value, and all that it was computed from since the parameters were updated last."""
-        waiting, seen = [id], {id}
-        while waiting:
-            i = waiting.pop()
-            op = self.maker.get(i) if i not in self.versions else None
-            for inner in op.ins if op is not None else ():
-                if inner not in seen:
-                    seen.add(inner)
-                    waiting.append(inner)
-        return seen
+        old = self.versions
+        return behind(id, lambda i: self.maker[i].ins if i in self.maker and i not in old else ())
 
     def of_forward(self, id: int) -> bool:
         """Whether the forward pass made a value, or read it as data: it is no gradient then."""
@@ -192,8 +179,9 @@ class Run:
         Where training turns several times that of its turn, which the same statement computed; and
         where a validation is computed beside it, the one of whose way there it reads something.
         """
-        before = [i for i in self.losses if self.places[self.maker[i].id] < min(own)] \
-            if self.loss in self.maker else []  # fmt: skip
+        if self.loss not in self.maker:
+            return self.loss
+        before = [i for i in self.losses if self.places[self.maker[i].id] < min(own)]
         if len(before) < 2:
             return before[0] if before else self.loss
         made = {out for k in own for out in self.at[k].outs}

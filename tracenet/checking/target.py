@@ -70,19 +70,11 @@ def _unclipped(run: Run, op: Op) -> int | None:
     if op.rule in ("multiply", "divide") and len(op.ins) == 2:
         scale = next((i for i in op.ins if not run.shape(i)), None)
         array = next((i for i in op.ins if run.shape(i)), None)
-        for one in (array, _times_number(run, array)):  # `dW / norm`, and `dW * most / norm`
-            if scale is not None and one is not None and one in run.behind(scale):
-                return one
+        if scale is not None and array is not None:
+            for one in (array, run.unscaled(array)):  # `dW / norm`, and `dW * most / norm`
+                if one in run.behind(scale):
+                    return one
     return None
-
-
-def _times_number(run: Run, id: int | None) -> int | None:
-    """What a value is a multiple of, by one number."""
-    op = run.maker.get(id) if id is not None else None
-    if op is None or op.rule != "multiply" or len(op.ins) != 2:
-        return None
-    arrays = [i for i in op.ins if run.shape(i)]
-    return arrays[0] if len(arrays) == 1 else None
 
 
 def averaged(run: Run, op: Op) -> bool:

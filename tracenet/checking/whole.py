@@ -26,7 +26,7 @@ def from_loss(run: Run, block: Block, forward: Block | None, own: list[int], not
         why = "its loss is of several iterations; the blocks in it are judged alone"
         return Case(block, forward, [], {}, [], own, why)
     mine = set(own)
-    before = _last_pass(run, loss, [k for op in run.ops if (k := run.places[op.id]) not in mine])
+    before = last_pass(run, loss, [k for op in run.ops if (k := run.places[op.id]) not in mine])
     earlier = run.leading(loss) if loss != run.loss else None  # of another turn of the training
     known = named_values(run, mine, earlier)
     if forward is not None:  # a result without a name is of what the loss was computed from
@@ -123,11 +123,11 @@ def flat(run: Run, block: Block) -> Case | None:
     if _iterated(run, loss):
         return None
     claimed = flat_targets(run, block, loss)
-    ops = _last_pass(run, loss, own)
+    ops = last_pass(run, loss, own)
     return Case(block, None, ops, {loss: None}, claimed, own) if claimed or top else None
 
 
-def _last_pass(run: Run, loss: int, ops: list[int]) -> list[int]:
+def last_pass(run: Run, loss: int, ops: list[int]) -> list[int]:
     """Of these operations those that lead to a loss from the last versions of the parameters on."""
     if not run.versions:
         return ops

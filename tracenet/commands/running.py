@@ -77,8 +77,7 @@ def run(target: Target, say: Any, noting: bool = False) -> tuple[list[Trace], Ba
     saved = _saved(target.file, target.call, say)
     if saved is not None:
         return [saved], None
-    with _seeing(target):
-        ran = _part(target, noting) if target.is_part else _traces(target, noting)
+    ran = _part(target, noting) if target.is_part else _traces(target, noting)
     if ran[1] is None:
         _check_pairs(target.pairs, ran[0])
     return ran
@@ -126,10 +125,10 @@ def _check_pairs(pairs: tuple[str, ...], traces: list[Trace]) -> None:
 
 
 @contextmanager
-def _seeing(target: Target) -> Iterator[None]:
-    """What the file finds in `sys.argv`: its own name and arguments, not those of the command."""
+def _seeing(file: str, arguments: Sequence[str]) -> Iterator[None]:
+    """What a loaded file finds in `sys.argv`: its own name and arguments, not the command's."""
     before = sys.argv
-    sys.argv = [_split(target.file)[0], *target.arguments]
+    sys.argv = [file, *arguments]
     try:
         yield
     finally:
@@ -181,11 +180,12 @@ def _traces(target: Target, noting: bool) -> tuple[list[Trace], BaseException | 
 
     file, function = _split(target.file)
     if target.is_expression:
-        module = _loaded(file, target.cells)
-        if isinstance(module, BaseException):
-            return [], module
-        what = target.call if target.call is not None else f"{function}()"
-        return _called(module, what, function, noting)
+        with _seeing(file, target.arguments):
+            module = _loaded(file, target.cells)
+            if isinstance(module, BaseException):
+                return [], module
+            what = target.call if target.call is not None else f"{function}()"
+            return _called(module, what, function, noting)
     traces: list[Trace] = []
     listeners = tracer.LISTENERS
     listeners.append(traces.append)

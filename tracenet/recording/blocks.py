@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from . import tape as tapes
-from .array import NESTED, Array, is_container, mapped
+from .array import Array, is_container
 from .compiled import speedups
-from .notes import UNKNOWN
+from .notes import followed
 from .tape import active
 
 
@@ -130,24 +130,22 @@ class NamedBlock:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._open: list[Any] = []
+        self._open: list[tuple[tapes.Tape | None, int]] = []
 
     def __call__(self, function: Callable[..., Any]) -> Block:
         return Block(function, self.name)
 
     def __enter__(self) -> None:
         tape = active()
-        entered = tape.within(self.name, sys._getframe(1)) if tape is not None else None
-        if entered is not None:
-            entered.__enter__()
-        self._open.append(entered)
+        depth = tape.go_in(self.name, sys._getframe(1)) if tape is not None else 0
+        self._open.append((tape, depth))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType
     ) -> None:
-        entered = self._open.pop()
-        if entered is not None:
-            entered.__exit__(None, None, None)
+        tape, depth = self._open.pop()
+        if tape is not None:
+            tape.come_out(depth)
 
 
 def block(what: str | Callable[..., Any]) -> Any:
@@ -170,15 +168,7 @@ def _copied(tree: Any) -> Any:
         tape = active() or tree.tape
         # one that is left over from a trace that has ended is a constant of this one
         return Given(id=tape.operand(tree), data=tree.data)
-    if not is_container(tree):
-        return tree
-    if len(_around) == NESTED or any(x is tree for x in _around):
-        return UNKNOWN  # a container in itself is not followed
-    _around.append(tree)
-    try:
-        return mapped(copied, tree)
-    finally:
-        _around.pop()
+    return followed(copied, tree, _around) if is_container(tree) else tree
 
 
 copied: Callable[[Any], Any] = _copied

@@ -89,8 +89,8 @@ def replay(tape: Tape, data: Any, visit: Visit, gradients: dict[int, int]) -> Pl
     done = swap(program(function))
     tape.begin(sys._getframe())
     try:
-        with tape.within(visit.block.name, sys._getframe(), visit):
-            assigned = _assigned(tape, visit, function(*args))  # type: ignore[misc]
+        tape.go_in(visit.block.name, sys._getframe(), visit)
+        assigned = _assigned(tape, visit, function(*args))  # type: ignore[misc]
     finally:
         tape.end()
         unswap(done)

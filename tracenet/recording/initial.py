@@ -1,8 +1,8 @@
 """Parameters that a traced run makes itself, as a `model(X, Y, num_iterations)` of a course does.
 
 What a run draws, or sets to zero, and then descends from by something that it calls a gradient,
-`W = W - rate * dW`, is a parameter, as if it had been given. How it was made, `randn(n, m) * 0.01`, is no part of the network: those operations
-are taken off the tape.
+`W = W - rate * dW`, is a parameter, as if it had been given. How it was made, `randn(n, m) * 0.01`, is
+no part of the network: those operations are taken off the tape.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..words import GRADIENT
 from . import source
 from .absent import Absent
 from .keeping import Lean
-from .memory import makers, rebuild
+from .memory import behind, makers, rebuild
 from .notes import Held, Ref
 from .tape import Leaf, Tape
 
@@ -26,8 +26,7 @@ def adopt(tape: Tape, returned: Iterable[int] = ()) -> None:
 
     returned: values that the run returned, which are left as they are.
     """
-    steps = ("subtract", "add")
-    if not tape.drew or not any([op[0].name in steps for op in tape.ops]):  # a list is quicker
+    if not tape.drew or not any([op[0].name in _STEPS for op in tape.ops]):  # a list is quicker
         return
     found = _Descents(tape).found
     if not found:
@@ -40,6 +39,9 @@ def adopt(tape: Tape, returned: Iterable[int] = ()) -> None:
         if isinstance(tape.values[id], Absent):
             tape.values[id] = rebuild(tape.ops, makers(tape), tape.values, id)
     _take_off(tape, found, set(returned))
+
+
+_STEPS = ("subtract", "add")
 
 
 class _Descents:
@@ -62,7 +64,7 @@ class _Descents:
     def _descends(self, op: Any, own: set[int]) -> int | None:
         """What an operation takes a step from, if the run made that itself."""
         rule, out, ins, *_ = op
-        if rule.name not in ("subtract", "add") or len(ins) != 2:
+        if rule.name not in _STEPS or len(ins) != 2:
             return None
         if ins[0] not in own and self._unscaled(ins[0]) not in own:
             return None
@@ -97,14 +99,7 @@ class _Descents:
 
     def behind(self, id: int) -> set[int]:
         """A value and all that it was computed from."""
-        waiting, seen = [id], {id}
-        while waiting:
-            op = self.made.get(waiting.pop())
-            for i in op[2] if op is not None else ():
-                if i not in seen:
-                    seen.add(i)
-                    waiting.append(i)
-        return seen
+        return behind(id, lambda i: self.made[i][2] if i in self.made else ())
 
 
 # ---------------------------------------------------------------------- names

@@ -12,7 +12,7 @@ That is why a loop that fills an array copies nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -217,6 +217,17 @@ def walk(frame: Any) -> Iterator[Any]:
     while frame is not None:
         yield frame
         frame = frame.f_back
+
+
+def behind(id: int, read: Callable[[int], Iterable[int]]) -> set[int]:
+    """A value and all that it was computed from; read: what each was made of."""
+    waiting, seen = [id], {id}
+    while waiting:
+        for i in read(waiting.pop()):
+            if i not in seen:
+                seen.add(i)
+                waiting.append(i)
+    return seen
 
 
 def makers(tape: Any) -> dict[int, int]:

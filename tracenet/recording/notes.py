@@ -71,6 +71,20 @@ UNKNOWN = object()
 """Stands for what was not noted, or cannot be said."""
 
 
+def followed(of: Callable[[Any], Any], tree: Any, around: list[Any]) -> Any:
+    """A container with `of(item)` for each item; UNKNOWN where it is in itself, or in too many.
+
+    around: the containers that are being followed, one in the other.
+    """
+    if len(around) == NESTED or any(tree is one for one in around):
+        return UNKNOWN
+    around.append(tree)
+    try:
+        return mapped(of, tree)
+    finally:
+        around.pop()
+
+
 class Notes:
     """The notes of one tape, by the numbers of its calls."""
 
@@ -102,14 +116,9 @@ class Notes:
         if kind in PLAIN:
             return x
         if kind is dict or kind is list or isinstance(x, tuple):
-            around = self._around
-            if len(x) > LARGE or len(around) == NESTED or any(x is one for one in around):
+            if len(x) > LARGE:
                 return UNKNOWN
-            around.append(x)
-            try:
-                return mapped(lambda y: _note(self, y, depth), x)
-            finally:
-                around.pop()
+            return followed(lambda y: _note(self, y, depth), x, self._around)
         try:
             return self._object(x, depth)
         except Exception:  # of the program's own properties: the run itself never asked for them

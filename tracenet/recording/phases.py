@@ -28,7 +28,7 @@ _WORDS = re.compile(
 _VARIANT = re.compile(r"_(alt|alternative|naive|fast|vectorized|loops?|simple|v\d+)$")
 """What sets versions of one function apart, as in `batchnorm_backward_alt`."""
 
-_ARRANGES = {"getitem", "reshape", "transpose", "copy", "astype", "array"}
+ARRANGES = {"getitem", "reshape", "transpose", "copy", "astype", "array"}
 """Operations that cut a batch out of the data: a forward pass has not begun with them."""
 
 _UPDATE = re.compile(
@@ -114,7 +114,7 @@ def both_passes(
         for key, id in list(found.items()):
             if id in inside and any(i in made and id not in made[i] for i in ins):
                 del found[key]
-        if rule.name not in _ARRANGES or any(i in made for i in ins):
+        if rule.name not in ARRANGES or any(i in made for i in ins):
             made[out] = inside
     return {key for key, id in found.items() if id in ran}
 

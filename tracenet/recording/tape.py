@@ -14,8 +14,7 @@ from __future__ import annotations
 import sys
 import sysconfig
 import warnings
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from functools import lru_cache
 from types import CodeType
 from typing import Any, NamedTuple
@@ -278,15 +277,6 @@ class Tape:
         """Ends a block named by hand, and what was called in it."""
         self._leave(depth)
         self.frame = None
-
-    @contextmanager
-    def within(self, name: str, frame: Any, partner: Any = None) -> Iterator[None]:
-        """A block named by hand: what is recorded until the end belongs to it."""
-        depth = self.go_in(name, frame, partner)
-        try:
-            yield
-        finally:
-            self.come_out(depth)
 
     # ------------------------------------------------------------------ leaving
 
